@@ -1,0 +1,98 @@
+/**
+ * Every call of XState at run time is in this file: plain data in, plain data out. Nothing is ever started.
+ */
+import { createActor, createMachine, initialTransition, transition } from 'xstate';
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import type { Status } from './run.ts';
+
+/** What entering a state asks for. A cancelled timer and a stopped call show in `Moved` as well. */
+export type Request =
+  | { type: 'call'; id: string }
+  | { type: 'timer'; id: string; delay: number; event: { type: string } }
+  | { type: 'cancelTimer'; id: string };
+
+export type Moved = { snapshot: string; status: Status; state: string; requests: Request[] };
+
+type Event = { type: string; [field: string]: unknown };
+type Persisted = { children: Record<string, { src: string; snapshot: { input?: unknown } }> };
+type Action = { type: string; params?: unknown };
+type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
+
+/** The first snapshot of a machine. */
+export const enter = (machine: AnyStateMachine, input: unknown): Moved =>
+  moved(machine, initialTransition(machine, input));
+
+/** The snapshot after an event. */
+export const move = (machine: AnyStateMachine, snapshot: string, event: Event): Moved =>
+  moved(machine, transition(machine, restore(machine, snapshot), event));
+
+/** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
+export const reenter = (machine: AnyStateMachine, snapshot: string, state: string): Moved => {
+  const { context } = JSON.parse(snapshot) as { context: object };
+  const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
+  return moved(machine, initialTransition(createMachine(config, machine.implementations as never)));
+};
+
+/** True if the machine has a transition for the event in the state that the snapshot is in. */
+export const accepts = (machine: AnyStateMachine, snapshot: string, event: Event): boolean =>
+  restore(machine, snapshot).can(event);
+
+/** The calls that a snapshot has in flight. */
+export const children = (snapshot: string): { id: string; src: string; input: unknown }[] =>
+  Object.entries((JSON.parse(snapshot) as Persisted).children).map(([id, child]) => ({
+    id,
+    src: child.src,
+    input: child.snapshot.input,
+  }));
+
+export const contextOf = (snapshot: string): unknown => (JSON.parse(snapshot) as { context: unknown }).context;
+
+const restore = (machine: AnyStateMachine, text: string): AnyMachineSnapshot => {
+  const snapshot = createActor(machine, { snapshot: JSON.parse(text) }).getSnapshot() as AnyMachineSnapshot;
+  // XState hides a failed restore in a snapshot without a machine, and a removed state in the status.
+  if (!('machine' in snapshot)) throw asError((snapshot as { error?: unknown }).error);
+  if (snapshot.status === 'error') throw asError(snapshot.error);
+  return snapshot;
+};
+
+const moved = (machine: AnyStateMachine, [snapshot, actions]: [AnyMachineSnapshot, Action[]]): Moved => {
+  if (snapshot.status === 'error') throw asError(snapshot.error);
+  const state = stateName(snapshot.value);
+  return {
+    snapshot: JSON.stringify(machine.getPersistedSnapshot(snapshot)),
+    status: snapshot.status === 'active' ? 'active' : finalStatus(state),
+    state,
+    requests: actions.flatMap(request),
+  };
+};
+
+/** A final state named `failed` or `cancelled` says so; every other one is a `done`. */
+const finalStatus = (state: string): Status => (state === 'failed' || state === 'cancelled' ? state : 'done');
+
+const request = (action: Action): Request[] => {
+  const { id, sendId, delay, event } = (action.params ?? {}) as Params;
+  switch (action.type) {
+    case 'xstate.spawnChild':
+      return [{ type: 'call', id }];
+    case 'xstate.raise': // without a delay it was consumed within the transition
+      return delay === undefined ? [] : [{ type: 'timer', id, delay, event }];
+    case 'xstate.cancel':
+      return [{ type: 'cancelTimer', id: sendId }];
+    case 'xstate.stopChild': // gone from the snapshot's children
+      return [];
+    default:
+      throw new Error(`the action "${action.type}" would not survive a crash: make it an invoke`);
+  }
+};
+
+/** `sendingAudit`; `paying.charging` where states are nested; `a|b` where they are parallel. */
+const stateName = (value: unknown): string =>
+  typeof value === 'string'
+    ? value
+    : Object.entries(value as object)
+        .map(([key, inner]) => (isEmpty(inner) ? key : `${key}.${stateName(inner)}`))
+        .join('|');
+
+const isEmpty = (value: unknown): boolean => typeof value === 'object' && Object.keys(value as object).length === 0;
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -1,0 +1,131 @@
+/** What XState lets through silently, and a durable run cannot live with. */
+import type { AnyStateMachine, StateNode } from 'xstate';
+import type { Definition } from './definition.ts';
+import { invokes, nodesOf } from './nodes.ts';
+
+/** One line a problem: where it is, what is wrong, what to do. */
+export const problemsOf = (definition: Definition): string[] => {
+  const { machine } = definition;
+  const broken = identityProblems(machine);
+  const initials = nodesOf(machine.root).flatMap(initialProblems);
+  if (initials.length > 0) return [...broken, ...initials]; // nothing else can be read off such a chart
+  const nodes = nodesOf(machine.root);
+  return [
+    ...broken,
+    ...nodes.flatMap((node) => callProblems(node, definition)),
+    ...nodes.flatMap((node) => delayProblems(node, machine)),
+    ...nodes.flatMap((node) => actionProblems(node, machine)),
+    ...nodes.flatMap((node) => guardProblems(node, machine)),
+    ...keyProblems(nodes),
+    ...finalProblems(machine.root, nodes),
+  ];
+};
+
+const identityProblems = ({ id, version }: AnyStateMachine): string[] => [
+  ...(/^[a-z][a-z0-9-]{0,99}$/.test(id) ? [] : [`the id "${id}" must be small letters, digits and dashes: it is a routing key`]),
+  ...(version ? [] : ['it has no version: add version: "1", and a new one whenever its states change']),
+];
+
+const initialProblems = (node: StateNode): string[] => {
+  if (node.type !== 'compound') return [];
+  try {
+    void node.initial.target;
+    return [];
+  } catch {
+    return [`${where(node)}: its initial state "${String(node.config.initial)}" does not exist${suggest(String(node.config.initial), Object.keys(node.states))}`];
+  }
+};
+
+const callProblems = (node: StateNode, { local = {}, remote = {} }: Definition): string[] =>
+  invokes(node).flatMap(({ src }) => {
+    if (src in local && src in remote) return [`${where(node)}: "${src}" is both a local and a remote call: keep one`];
+    if (src in local || src in remote) return [];
+    const known = [...Object.keys(local), ...Object.keys(remote)];
+    return [`${where(node)}: it invokes "${src}", which is neither a local nor a remote call${suggest(src, known)}`];
+  });
+
+/** XState runs a delay that it does not know at once: a hot retry loop. */
+const delayProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
+  node.after.flatMap(({ delay }) => {
+    const name = String(delay);
+    if (name in implementations.delays || /^\d+$/.test(name)) return [];
+    return [`${where(node)}: the delay "${name}" does not exist${suggest(name, Object.keys(implementations.delays))}`];
+  });
+
+const pureActions = new Set(['xstate.assign', 'xstate.raise', 'xstate.cancel']);
+
+const actionProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
+  actionsOf(node).flatMap((action) => {
+    const name = nameOf(action);
+    const known = implementations.actions as Record<string, unknown>;
+    const body = name === undefined ? action : known[name];
+    if (name !== undefined && body === undefined) {
+      return [`${where(node)}: the action "${name}" does not exist${suggest(name, Object.keys(known))}`];
+    }
+    const type = (body as { type?: string }).type;
+    if (type !== undefined && pureActions.has(type)) return [];
+    return [`${where(node)}: the action "${name ?? type ?? 'inline function'}" would not survive a crash: make it an invoke, or an assign if it only changes the context`];
+  });
+
+const guardProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
+  transitionsOf(node).flatMap(({ guard }) => {
+    const name = nameOf(guard);
+    if (name === undefined || name in implementations.guards) return [];
+    return [`${where(node)}: the guard "${name}" does not exist${suggest(name, Object.keys(implementations.guards))}`];
+  });
+
+/** Two calls of one name would share an idempotency key: a receiver would drop the second. */
+const keyProblems = (nodes: StateNode[]): string[] => {
+  const seen = new Map<string, string>();
+  return nodes.flatMap((node) =>
+    invokes(node).flatMap(({ name }) => {
+      const first = seen.get(name);
+      seen.set(name, where(node));
+      return first === undefined ? [] : [`${where(node)}: its call "${name}" has the same key as the one in ${first}: give each invoke an id of its own`];
+    }),
+  );
+};
+
+const finalProblems = (root: StateNode, nodes: StateNode[]): string[] => {
+  const finals = Object.values(root.states).filter(({ type }) => type === 'final');
+  if (finals.length === 0) return ['it has no final state: its runs would never end'];
+  const ending = new Set<StateNode>(finals);
+  // Backwards from the final states, until nothing is added.
+  for (let size = 0; size !== ending.size; ) {
+    size = ending.size;
+    for (const node of nodes) if (node !== root && leadsTo(node, ending)) ending.add(node);
+  }
+  return nodes
+    .filter((node) => node.type === 'atomic' && node !== root && !ending.has(node))
+    .map((node) => `${where(node)}: no final state can be reached from here`);
+};
+
+/** A state leaves by its own transitions or by those of a state around it; the root's own, `cancel`, do not count. */
+const leadsTo = (node: StateNode, ending: Set<StateNode>): boolean =>
+  transitionsOf(node).some(({ target }) => target?.some((state) => ending.has(state))) ||
+  (node.parent !== undefined && ending.has(node.parent)) ||
+  (node.type === 'compound' && node.initial.target.some((state) => ending.has(state)));
+
+const actionsOf = (node: StateNode): unknown[] =>
+  // The delayed raises and cancels of `after` are XState's own.
+  [...node.entry, ...node.exit, ...transitionsOf(node).flatMap(({ actions }) => actions)];
+
+const transitionsOf = (node: StateNode) => [...[...node.transitions.values()].flat(), ...(node.always ?? [])];
+
+const nameOf = (implementation: unknown): string | undefined => {
+  if (typeof implementation === 'string') return implementation;
+  if (typeof implementation !== 'object' || implementation === null) return undefined;
+  const { type } = implementation as { type?: string };
+  return type?.startsWith('xstate.') ? undefined : type;
+};
+
+const where = (node: StateNode): string => (node.parent ? `state "${node.path.join('.')}"` : 'the machine');
+
+/** Names the candidate that was probably meant: the one that shares the longest beginning. */
+const suggest = (given: string, known: string[]): string => {
+  if (known.length === 0) return '';
+  const shared = (name: string) => [...name].findIndex((letter, index) => letter !== given[index]);
+  const score = (name: string) => (shared(name) === -1 ? name.length : shared(name));
+  const best = known.reduce((one, two) => (score(two) > score(one) ? two : one));
+  return score(best) >= 2 ? `; did you mean "${best}"?` : `; there is ${known.join(', ')}`;
+};

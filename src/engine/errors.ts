@@ -1,0 +1,43 @@
+import type { CallResult, Receipt } from './run.ts';
+
+type Details = { cause?: unknown; receipt?: Receipt };
+
+/** The call can never succeed as it stands: the run goes to `failed` at once. */
+export class PermanentError extends Error {
+  override readonly name = 'PermanentError';
+  readonly receipt: Receipt | undefined;
+
+  constructor(message: string, { cause, receipt }: Details = {}) {
+    super(message, { cause });
+    this.receipt = receipt;
+  }
+}
+
+/** The call may succeed later: the run retries with backoff, no sooner than `retryAfter` (ms). */
+export class TransientError extends Error {
+  override readonly name = 'TransientError';
+  readonly receipt: Receipt | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor(message: string, { cause, receipt, retryAfter }: Details & { retryAfter?: number | undefined } = {}) {
+    super(message, { cause });
+    this.receipt = receipt;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  // An AggregateError of refused connections has an empty message of its own.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
+  return error.message || error.name;
+};
+
+/** An error as data. Anything that is not known to be permanent may pass, so it is transient. */
+export const failure = (error: unknown): CallResult => ({
+  ok: false,
+  message: messageOf(error),
+  permanent: error instanceof PermanentError,
+  ...(error instanceof TransientError && error.retryAfter !== undefined && { retryAfter: error.retryAfter }),
+  ...((error instanceof PermanentError || error instanceof TransientError) && { receipt: error.receipt }),
+});

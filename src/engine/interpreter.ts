@@ -1,0 +1,228 @@
+/**
+ * How a run advances. Pure: a record and what happened go in, the next record, its history and its writes
+ * come out. Local calls are answered on the spot, so that they chain inside one transaction.
+ */
+import { accepts, children, enter, move, reenter } from './chart.ts';
+import type { Moved } from './chart.ts';
+import { failure, messageOf } from './errors.ts';
+import { callKey, fingerprint } from './identity.ts';
+import type { Machine } from './machine.ts';
+import type { CallError } from './retry.ts';
+import type { Call, CallResult, Clock, Incident, Run, Step, Timer, Transition, Write } from './run.ts';
+import { isFinal } from './run.ts';
+
+/** More local calls than this in one step is a loop. */
+const longestChain = 1000;
+
+/** @throws whatever the machine throws for this input: there is no run then. */
+export const start = (machine: Machine, id: string, input: unknown, clock: Clock): Step => {
+  const at = clock.now();
+  const first = enter(machine.chart, { id, at, input });
+  const blank: Run = {
+    id,
+    machine: machine.id,
+    version: machine.version,
+    seq: 0,
+    status: 'active',
+    state: '',
+    snapshot: '',
+    timers: {},
+    attempts: {},
+    input: JSON.stringify(input),
+    fingerprint: fingerprint(machine.id, input),
+    reason: null,
+    failedIn: null,
+    createdAt: at,
+    updatedAt: at,
+  };
+  return chain(machine, conclude(blank, first, { at, event: 'start' }), clock);
+};
+
+/**
+ * The step that an incident causes, or nothing when it no longer matters: an answer to a call that is not
+ * wanted any more, a timer that was cancelled, a run that is final.
+ * A machine that throws fails its own run, and no other.
+ */
+export const advance = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
+  if (isFinal(run)) return undefined;
+  try {
+    const step = react(machine, run, incident, clock);
+    return step && chain(machine, step, clock);
+  } catch (error) {
+    return fail(run, threw(error), clock);
+  }
+};
+
+/** Ends a run for a reason that its chart does not know of. */
+export const fail = (run: Run, reason: string, clock: Clock): Step => {
+  const at = clock.now();
+  const next: Run = {
+    ...run, seq: run.seq + 1, status: 'failed', state: 'failed', timers: {}, reason, failedIn: run.state, updatedAt: at,
+  };
+  return { run: next, transitions: [historyRow(run, next, { at, event: 'fail', error: reason })], writes: [] };
+};
+
+/** Puts a failed run back to a step, history kept: where it failed, unless `state` says otherwise. */
+export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.failedIn ?? ''): Step => {
+  if (run.status !== 'failed') throw new Error(`only a failed run can be retried; ${run.id} is ${run.status}`);
+  if (!machine.steps.includes(state)) {
+    throw new Error(`${machine.ref} has no state "${state}" to retry from; it has ${machine.steps.join(', ')}`);
+  }
+  const next = reenter(machine.chart, run.snapshot, state);
+  const cleared = { ...run, reason: null, failedIn: null };
+  return chain(machine, conclude(cleared, next, { at: clock.now(), event: 'retry' }), clock);
+};
+
+/** The calls that the run's state asks for: the same after a step as after a crash. */
+export const wantedCalls = (machine: Machine, run: Run): Call[] => {
+  if (isFinal(run)) return [];
+  return children(run.snapshot).map(({ id, src, input }) => ({
+    id,
+    src,
+    key: callKey(run.id, machine.calls.get(id)?.name ?? src),
+    attempt: run.attempts[id] ?? 1,
+    input,
+  }));
+};
+
+const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
+  switch (incident.type) {
+    case 'answered':
+      return answered(machine, run, incident, clock);
+    case 'due':
+      return due(machine, run, incident, clock);
+    case 'cancelled':
+      return cancelled(machine, run, clock);
+  }
+};
+
+const answered = (machine: Machine, run: Run, answer: Extract<Incident, { type: 'answered' }>, clock: Clock): Step | undefined => {
+  const { call: id, attempt, duration, result } = answer;
+  const wanted = children(run.snapshot).some((child) => child.id === id) && run.attempts[id] === attempt;
+  if (!wanted) return undefined;
+  const at = clock.now();
+  const outcome = result.ok ? 'done' : 'error';
+  const event = {
+    type: `xstate.${outcome}.actor.${id}`,
+    actorId: id,
+    ...(result.ok ? { output: result.output } : { error: callError(result, at, clock.random()) }),
+  };
+  return conclude(run, move(machine.chart, run.snapshot, event), {
+    at,
+    event: `${machine.calls.get(id)?.name ?? id} ${outcome}`,
+    duration,
+    attempt,
+    error: result.ok ? null : result.message,
+    receipt: result.receipt ?? null,
+  });
+};
+
+const due = (machine: Machine, run: Run, { timer, at: dueAt }: Extract<Incident, { type: 'due' }>, clock: Clock): Step | undefined => {
+  const pending = run.timers[timer];
+  if (pending?.at !== dueAt) return undefined;
+  const { [timer]: _fired, ...timers } = run.timers;
+  const next = move(machine.chart, run.snapshot, pending.event);
+  return conclude({ ...run, timers }, next, { at: clock.now(), event: `after ${machine.delays.get(timer) ?? timer}` });
+};
+
+const cancelled = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
+  const event = { type: 'cancel' };
+  if (!accepts(machine.chart, run.snapshot, event)) return undefined;
+  return conclude(run, move(machine.chart, run.snapshot, event), { at: clock.now(), event: 'cancel' });
+};
+
+/** Answers local calls until none is wanted. Whatever throws on the way fails the run where it then stands. */
+const chain = (machine: Machine, first: Step, clock: Clock): Step => {
+  let step = first;
+  try {
+    for (let length = 0; length < longestChain; length++) {
+      const next = answerLocal(machine, step.run, clock);
+      if (!next) return step;
+      step = joined(step, next);
+    }
+    return joined(step, fail(step.run, `more than ${longestChain} local calls in one step: the chart loops`, clock));
+  } catch (error) {
+    return joined(step, fail(step.run, threw(error), clock));
+  }
+};
+
+const joined = (one: Step, two: Step): Step => ({
+  run: two.run,
+  transitions: [...one.transitions, ...two.transitions],
+  writes: [...one.writes, ...two.writes],
+});
+
+const answerLocal = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
+  const call = wantedCalls(machine, run).find(({ id }) => machine.calls.get(id)?.local);
+  if (!call) return undefined;
+  const { result, writes } = performLocal(machine, call, clock.now());
+  const step = answered(machine, run, { type: 'answered', call: call.id, attempt: call.attempt, duration: 0, result }, clock);
+  return step && { ...step, writes };
+};
+
+/** A local call that throws has a bug, and a bug does not pass by waiting. */
+const performLocal = (machine: Machine, call: Call, now: number): { result: CallResult; writes: readonly Write[] } => {
+  try {
+    const { output, writes = [] } = machine.calls.get(call.id)!.local!(call.input as never, { key: call.key, now });
+    return { result: { ok: true, output }, writes };
+  } catch (error) {
+    return { result: { ...failure(error), permanent: true } as CallResult, writes: [] };
+  }
+};
+
+const threw = (error: unknown): string => `the machine threw: ${messageOf(error)}`;
+
+type Cause = Pick<Transition, 'at' | 'event'> & Partial<Transition>;
+
+/** The record after a move: timers and attempts follow what the move asked for. */
+const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
+  const failed = moved.status === 'failed';
+  const run: Run = {
+    ...before,
+    seq: before.seq + 1,
+    status: moved.status,
+    state: moved.state,
+    snapshot: moved.snapshot,
+    timers: moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {},
+    attempts: attemptsAfter(before.attempts, moved),
+    reason: failed ? (cause.error ?? null) : before.reason,
+    failedIn: failed ? before.state : null,
+    updatedAt: cause.at,
+  };
+  return { run, transitions: [historyRow(before, run, cause)], writes: [] };
+};
+
+const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): Run['timers'] => {
+  const timers: Record<string, Timer> = { ...before };
+  for (const request of requests) {
+    if (request.type === 'timer') timers[request.id] = { at: now + request.delay, event: request.event };
+    if (request.type === 'cancelTimer') delete timers[request.id];
+  }
+  return timers;
+};
+
+const attemptsAfter = (before: Run['attempts'], { requests }: Moved): Run['attempts'] => {
+  const attempts = { ...before };
+  for (const { type, id } of requests) if (type === 'call') attempts[id] = (attempts[id] ?? 0) + 1;
+  return attempts;
+};
+
+const historyRow = (before: Run, after: Run, { at, event, duration, attempt, error, receipt }: Cause): Transition => ({
+  seq: after.seq,
+  at,
+  event,
+  from: before.state || null,
+  to: after.state,
+  duration: duration ?? null,
+  attempt: attempt ?? null,
+  error: error ?? null,
+  receipt: receipt ?? null,
+});
+
+const callError = (result: Extract<CallResult, { ok: false }>, at: number, random: number): CallError => ({
+  message: result.message,
+  permanent: result.permanent,
+  ...(result.retryAfter !== undefined && { retryAfter: result.retryAfter }),
+  at,
+  random,
+});
