@@ -15,9 +15,17 @@ import { isFinal } from './run.ts';
 const longestChain = 1000;
 
 /** @throws whatever the machine throws for this input: there is no run then. */
-export const start = (machine: Machine, id: string, input: unknown, clock: Clock): Step => {
+export const start = (machine: Machine, id: string, input: unknown, clock: Clock): Step =>
+  chain(machine, begin(machine, id, input, clock), clock);
+
+/** A run that begins and fails at once, so that its submission is not lost when its first step cannot be kept. */
+export const startFailed = (machine: Machine, id: string, input: unknown, reason: string, clock: Clock): Step => {
+  const first = begin(machine, id, input, clock);
+  return joined(first, fail(first.run, reason, clock));
+};
+
+const begin = (machine: Machine, id: string, input: unknown, clock: Clock): Step => {
   const at = clock.now();
-  const first = enter(machine.chart, { id, at, input });
   const blank: Run = {
     id,
     machine: machine.id,
@@ -28,6 +36,7 @@ export const start = (machine: Machine, id: string, input: unknown, clock: Clock
     snapshot: '',
     timers: {},
     attempts: {},
+    dueAt: null,
     input: JSON.stringify(input),
     fingerprint: fingerprint(machine.id, input),
     reason: null,
@@ -35,7 +44,7 @@ export const start = (machine: Machine, id: string, input: unknown, clock: Clock
     createdAt: at,
     updatedAt: at,
   };
-  return chain(machine, conclude(blank, first, { at, event: 'start' }), clock);
+  return conclude(blank, enter(machine.chart, { id, at, input }), { at, event: 'start' });
 };
 
 /**
@@ -57,7 +66,7 @@ export const advance = (machine: Machine, run: Run, incident: Incident, clock: C
 export const fail = (run: Run, reason: string, clock: Clock): Step => {
   const at = clock.now();
   const next: Run = {
-    ...run, seq: run.seq + 1, status: 'failed', state: 'failed', timers: {}, reason, failedIn: run.state, updatedAt: at,
+    ...run, seq: run.seq + 1, status: 'failed', state: 'failed', timers: {}, dueAt: null, reason, failedIn: run.state, updatedAt: at,
   };
   return { run: next, transitions: [historyRow(run, next, { at, event: 'fail', error: reason })], writes: [] };
 };
@@ -177,14 +186,16 @@ type Cause = Pick<Transition, 'at' | 'event'> & Partial<Transition>;
 /** The record after a move: timers and attempts follow what the move asked for. */
 const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
   const failed = moved.status === 'failed';
+  const timers = moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {};
   const run: Run = {
     ...before,
     seq: before.seq + 1,
     status: moved.status,
     state: moved.state,
     snapshot: moved.snapshot,
-    timers: moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {},
+    timers,
     attempts: attemptsAfter(before.attempts, moved),
+    dueAt: children(moved.snapshot).length > 0 ? null : earliest(timers),
     reason: failed ? (cause.error ?? null) : before.reason,
     failedIn: failed ? before.state : null,
     updatedAt: cause.at,
@@ -199,6 +210,11 @@ const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): R
     if (request.type === 'cancelTimer') delete timers[request.id];
   }
   return timers;
+};
+
+const earliest = (timers: Run['timers']): number | null => {
+  const times = Object.values(timers).map(({ at }) => at);
+  return times.length > 0 ? Math.min(...times) : null;
 };
 
 const attemptsAfter = (before: Run['attempts'], { requests }: Moved): Run['attempts'] => {

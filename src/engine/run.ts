@@ -21,6 +21,8 @@ export type Run = {
   readonly timers: Readonly<Record<string, Timer>>;
   /** How often each call was asked for; an answer to an older attempt is stale. */
   readonly attempts: Readonly<Record<string, number>>;
+  /** When the run goes on by itself (ms since the epoch); null while a call is in flight, and when final. */
+  readonly dueAt: number | null;
   readonly input: string;
   readonly fingerprint: string;
   /** Why the run failed, and the state in which it did; `redrive` goes back there. */

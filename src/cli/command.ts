@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import type { Io } from './io.ts';
+import { readSettings, withSettings } from './settings.ts';
+import type { SettingName, Settings } from './settings.ts';
+
+type Spec<Options> = {
+  readonly name: string;
+  readonly summary: string;
+  /** `<id...>`, `[machine]`: as commander writes them. */
+  readonly args?: readonly [syntax: string, description: string][];
+  readonly settings: readonly SettingName[];
+  readonly options?: (command: Command) => Command;
+  /** Shown below `--help`, a command a line. */
+  readonly examples: readonly string[];
+  /** Resolves to an exit code where it is not 0. */
+  readonly run: (context: { io: Io; settings: Settings }, options: Options, args: readonly (string | string[])[]) => Promise<number | void>;
+};
+
+/** A command of the CLI: what it is called, what it takes, what it does. */
+export const defineCommand =
+  <Options = object>(spec: Spec<Options>) =>
+  (io: Io, exit: (code: number) => void): Command => {
+    const command = new Command(spec.name).description(spec.summary);
+    for (const [syntax, description] of spec.args ?? []) command.argument(syntax, description);
+    spec.options?.(command);
+    withSettings(command, spec.settings);
+    command.addHelpText('after', `\nExamples:\n${spec.examples.map((line) => `  $ holdfast ${line}`).join('\n')}`);
+    return command.action(async (...given: unknown[]) => {
+      const args = given.slice(0, -2) as (string | string[])[];
+      const code = await spec.run({ io, settings: readSettings(command) }, command.opts<object>() as Options, args);
+      if (code !== undefined) exit(code);
+    });
+  };

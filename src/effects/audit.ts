@@ -1,0 +1,79 @@
+import { Agent, request } from 'undici';
+import type { RemoteCall } from '../engine/definition.ts';
+import { PermanentError, TransientError, messageOf } from '../engine/errors.ts';
+import type { Receipt } from '../engine/run.ts';
+
+/** A 4xx says that the request is wrong, and stays wrong; these three say: later (RFC 9110, RFC 8470, RFC 6585). */
+const passing = new Set([408, 425, 429]);
+
+/** How much of a refusal's body is kept as its reason, in characters. */
+const excerptLength = 200;
+
+export type Audit = RemoteCall & { close(): Promise<void> };
+
+/**
+ * Posts an audit entry as JSON, one HTTP attempt a call: retries belong to the machine. The header
+ * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header: a quoted string) is the same on every attempt.
+ * @throws PermanentError for a 4xx other than 408, 425 and 429; TransientError for all else, with its Retry-After.
+ */
+export const auditOverHttp = (url: URL, { connections }: { connections: number }): Audit => {
+  const dispatcher = new Agent({ connections, keepAliveTimeout: 30_000 });
+  return {
+    async perform(entry: unknown, { key, signal }) {
+      const response = await post(url, { entry, key, signal, dispatcher });
+      return { receipt: { status: response.status } };
+    },
+    close: () => dispatcher.close(),
+  };
+};
+
+type Post = { entry: unknown; key: string; signal: AbortSignal; dispatcher: Agent };
+
+const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise<{ status: number }> => {
+  const answer = await request(url, {
+    method: 'POST',
+    dispatcher,
+    signal,
+    headers: { 'content-type': 'application/json', 'idempotency-key': JSON.stringify(key) },
+    body: JSON.stringify(entry),
+  }).catch((error: unknown) => {
+    throw new TransientError(`the audit service did not answer: ${messageOf(error)}`, { cause: error });
+  });
+  const { statusCode: status } = answer;
+  if (status >= 200 && status < 300) {
+    await answer.body.dump();
+    return { status };
+  }
+  const excerpt = await readExcerpt(answer.body);
+  throw refusal(status, excerpt, answer.headers['retry-after']);
+};
+
+const refusal = (status: number, excerpt: string, retryAfter: string | string[] | undefined): Error => {
+  const message = `the audit service answered HTTP ${status}${excerpt && `: ${excerpt}`}`;
+  const receipt: Receipt = { status };
+  if (status >= 400 && status < 500 && !passing.has(status)) return new PermanentError(message, { receipt });
+  return new TransientError(message, { receipt, retryAfter: parseRetryAfter(retryAfter, Date.now()) });
+};
+
+/** In ms. RFC 9110, 10.2.3: a number of seconds, or an HTTP date. */
+export const parseRetryAfter = (value: string | string[] | undefined, now: number): number | undefined => {
+  const text = (Array.isArray(value) ? value[0] : value)?.trim();
+  if (!text) return undefined;
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+};
+
+/** The first part of a body; the rest is not even read. */
+const readExcerpt = async (body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<string> => {
+  let text = '';
+  try {
+    for await (const chunk of body) {
+      text += chunk.toString('utf8');
+      if (text.length >= excerptLength) break;
+    }
+  } catch {
+    // the status says enough
+  }
+  return text.replace(/\s+/g, ' ').trim().slice(0, excerptLength);
+};

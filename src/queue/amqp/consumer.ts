@@ -1,0 +1,134 @@
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { guard, Link } from '../../amqp/link.ts';
+import type { LinkOptions, Session } from '../../amqp/link.ts';
+import { declare } from '../../amqp/topology.ts';
+import type { Topology } from '../../amqp/topology.ts';
+import { within } from '../../amqp/within.ts';
+import type { Consumer, ConsumerOptions, Delivery } from '../queue.ts';
+import { fromAmqp } from './message.ts';
+
+export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> & {
+  readonly topology: Topology;
+  /** Resolves when the message is safe among the dead letters. */
+  readonly bury: (message: ConsumeMessage, error: string) => Promise<void>;
+};
+
+/** One channel that consumes. Once it is void, the tags of its deliveries mean nothing to any other channel. */
+export type Inlet = { readonly session: Session; readonly channel: Channel; void: boolean };
+
+const cancelTimeout = 5_000;
+
+/** Consumes on a connection of its own, and builds it again whenever anything of it dies. */
+export class AmqpConsumer implements Consumer {
+  readonly #source: Source;
+  readonly #options: ConsumerOptions;
+  readonly #link: Link<Inlet>;
+  #inlet: Inlet | undefined;
+  #stopping: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: Source, options: ConsumerOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#link = new Link({
+      ...source,
+      name: `holdfast worker ${options.worker}`,
+      setup: (session) => this.#subscribe(session),
+      // A connection that closes right after acks loses the last of them; a channel does not.
+      farewell: ({ channel }) => channel.close(),
+    });
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#cancel();
+    return this.#stopping;
+  }
+
+  /** Flushes the settlements; what is not settled goes back to the queue. */
+  close(): Promise<void> {
+    this.#closing ??= this.stop().then(() => this.#link.close());
+    return this.#closing;
+  }
+
+  async #subscribe(session: Session): Promise<Inlet> {
+    await declare(session.model, this.#source.topology);
+    const channel = guard(session, await session.model.createChannel());
+    const inlet: Inlet = { session, channel, void: false };
+    channel.once('close', () => this.#lose(inlet));
+    this.#inlet = inlet;
+    await channel.prefetch(this.#options.prefetch);
+    // From here on `stop` can cancel it: a channel performs one operation after the other.
+    if (!this.#stopping) await this.#consume(inlet);
+    return inlet;
+  }
+
+  async #consume(inlet: Inlet): Promise<void> {
+    const receive = (message: ConsumeMessage | null) => {
+      if (message) return this.#deliver(inlet, message);
+      // The queue was deleted, or a 4.x broker ran out of patience with an unacked delivery.
+      this.#lose(inlet);
+      inlet.session.drop(new Error('the broker cancelled the consumer'));
+    };
+    await inlet.channel.consume(this.#source.topology.runs, receive, { consumerTag: this.#options.worker });
+  }
+
+  #deliver(inlet: Inlet, message: ConsumeMessage): void {
+    if (!inlet.void) this.#options.onDelivery(toDelivery(inlet, message, this.#source.bury));
+  }
+
+  #lose(inlet: Inlet): void {
+    if (inlet.void) return;
+    inlet.void = true;
+    if (!this.#closing) this.#options.onLost();
+  }
+
+  async #cancel(): Promise<void> {
+    const inlet = this.#inlet;
+    if (!inlet || inlet.void) return;
+    try {
+      await within(cancelTimeout, inlet.channel.cancel(this.#options.worker), noAnswer);
+    } catch {
+      this.#lose(inlet); // so that nothing is delivered any more
+      inlet.session.drop(noAnswer());
+    }
+  }
+}
+
+const noAnswer = () => new Error('the broker did not answer when the consumer stopped');
+
+const toDelivery = (inlet: Inlet, message: ConsumeMessage, bury: Source['bury']): Delivery => {
+  let settled = false;
+  const isFirst = () => {
+    if (settled || inlet.void) return false;
+    settled = true;
+    return true;
+  };
+  const ack = () => settle(inlet, () => inlet.channel.ack(message));
+  const later = () => settle(inlet, () => inlet.channel.nack(message, false, false));
+  return {
+    message: fromAmqp(message),
+    redelivered: message.fields.redelivered,
+    ack: () => void (isFirst() && ack()),
+    later: () => void (isFirst() && later()),
+    deadLetter: async (error) => {
+      if (!isFirst()) return;
+      try {
+        await bury(message, error);
+      } catch (failure) {
+        later();
+        throw failure;
+      }
+      ack();
+    },
+  };
+};
+
+/** On a channel that has just died, amqplib throws; the broker hands the message out again by itself. */
+const settle = (inlet: Inlet, send: () => void): void => {
+  if (inlet.void) return;
+  try {
+    send();
+  } catch (error) {
+    inlet.session.drop(error instanceof Error ? error : new Error(String(error)));
+  }
+};

@@ -1,0 +1,92 @@
+import type { Database } from '../../sqlite/database.ts';
+import type { Consumer, ConsumerOptions, DeadLetters, Depth, Message, Queue, Submission } from '../queue.ts';
+import { QueueError } from '../queue.ts';
+import { DatabaseError } from '../../sqlite/errors.ts';
+import { EmbeddedConsumer } from './consumer.ts';
+import { toDeadLetter } from './dead-letters.ts';
+import type { DeadLetterRow } from './dead-letters.ts';
+
+export const defaultLapMs = 300_000;
+
+/**
+ * The queue for those who have no broker: tables in the store's own file, shared by all processes that open
+ * it. A message is durable when `publish` resolves, and goes back when the worker that holds it dies.
+ */
+export class EmbeddedQueue implements Queue {
+  readonly name: string;
+  readonly #db: Database;
+  readonly #lapMs: number;
+  readonly #now: () => number;
+  readonly #consumers = new Set<EmbeddedConsumer>();
+
+  constructor(db: Database, { lapMs = defaultLapMs, now = Date.now }: { lapMs?: number; now?: () => number } = {}) {
+    this.name = `embedded in ${db.path}`;
+    this.#db = db;
+    this.#lapMs = lapMs;
+    this.#now = now;
+  }
+
+  async publish(submission: Submission): Promise<void> {
+    await this.#accept(() => this.#insert(submission));
+    this.#wakeAll();
+  }
+
+  consume(options: ConsumerOptions): Consumer {
+    const consumer = new EmbeddedConsumer(this.#db, options, { lapMs: this.#lapMs, now: this.#now });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  readonly deadLetters: DeadLetters = {
+    list: async (limit) =>
+      this.#db.all<DeadLetterRow>('SELECT * FROM dead_letters ORDER BY at, id LIMIT :limit', { limit }).map(toDeadLetter),
+    requeue: async (id) => {
+      const done = await this.#accept(() => {
+        const row = this.#db.get<DeadLetterRow>('SELECT * FROM dead_letters WHERE id = :id', { id });
+        if (row) this.#insert(toDeadLetter(row).message);
+        return this.#forget(id);
+      });
+      this.#wakeAll();
+      return done;
+    },
+    drop: (id) => this.#accept(() => this.#forget(id)),
+  };
+
+  async depth(): Promise<Depth> {
+    const row = this.#db.get<Depth>(
+      `SELECT count(*) FILTER (WHERE visible_at <= :now AND holder IS NULL) AS ready,
+         count(*) FILTER (WHERE visible_at > :now AND holder IS NULL) AS waiting,
+         (SELECT count(*) FROM dead_letters) AS dead
+       FROM messages`,
+      { now: this.#now() },
+    );
+    return row!;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+  }
+
+  #insert({ id, machine, body }: Message): void {
+    this.#db.run('INSERT INTO messages (id, machine, body, visible_at) VALUES (:id, :machine, :body, :now)', {
+      id: id ?? null, machine: machine ?? null, body, now: this.#now(),
+    });
+  }
+
+  #forget(id: string): boolean {
+    return this.#db.run('DELETE FROM dead_letters WHERE id = :id', { id }) > 0;
+  }
+
+  /** Our own commits wake nobody in this process: `data_version` tells of those of others. */
+  #wakeAll(): void {
+    for (const consumer of this.#consumers) consumer.wake();
+  }
+
+  async #accept<T>(work: () => T): Promise<T> {
+    try {
+      return await this.#db.write(work);
+    } catch (error) {
+      throw error instanceof DatabaseError ? new QueueError('unavailable', `not accepted: ${error.message}`, { cause: error }) : error;
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import { existsSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import type { Database as Connection, Statement } from 'better-sqlite3';
+import { concernsFile, DatabaseError, explain } from './errors.ts';
+import { migrate, versionOf } from './migrations.ts';
+
+export type Params = Readonly<Record<string, unknown>>;
+
+/**
+ * One file, one connection. Every write of the process goes through `write`, which shares one durable
+ * transaction (BEGIN IMMEDIATE, synchronous=FULL) among all that are asked for in the same moment: a
+ * group commit. FULL costs an fsync a transaction, so sharing is what makes it affordable.
+ */
+export class Database {
+  readonly path: string;
+  readonly #connection: Connection;
+  readonly #statements = new Map<string, Statement>();
+  #waiting: Pending[] = [];
+
+  constructor(path: string, connection: Connection) {
+    this.path = path;
+    this.#connection = connection;
+  }
+
+  all<Row>(sql: string, params: Params = {}): Row[] {
+    return this.#explained(() => this.#prepare(sql).all(params) as Row[]);
+  }
+
+  get<Row>(sql: string, params: Params = {}): Row | undefined {
+    return this.#explained(() => this.#prepare(sql).get(params) as Row | undefined);
+  }
+
+  /** Only inside `write`. Returns the number of changed rows. */
+  run(sql: string, params: Params = {}): number {
+    return this.#prepare(sql).run(params).changes;
+  }
+
+  /** Several statements without parameters; only inside `write`. */
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  /**
+   * Resolves when what `work` wrote is durable. `work` is atomic: when it throws, its own writes are undone,
+   * the others of the group stay. When the transaction fails, nothing of the group was written.
+   */
+  write<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+    });
+  }
+
+  /** Undoes what `work` wrote when it throws, inside `write`. */
+  attempt<T>(work: () => T): T {
+    this.exec('SAVEPOINT attempt');
+    try {
+      const result = work();
+      this.exec('RELEASE attempt');
+      return result;
+    } catch (error) {
+      // A full disk makes SQLite roll back the whole transaction by itself; then there is no savepoint left.
+      if (this.#connection.inTransaction) this.exec('ROLLBACK TO attempt; RELEASE attempt');
+      throw error;
+    }
+  }
+
+  /** Changes whenever another connection has committed. */
+  dataVersion(): number {
+    return this.#connection.pragma('data_version', { simple: true }) as number;
+  }
+
+  pragma(name: string): unknown {
+    return this.#explained(() => this.#connection.pragma(name, { simple: true }));
+  }
+
+  /** What was asked for is written first. Safe to call twice. */
+  close(): void {
+    if (this.#waiting.length > 0) this.#flush();
+    this.#connection.close();
+  }
+
+  #flush(): void {
+    const group = this.#waiting;
+    this.#waiting = [];
+    if (group.length === 0) return;
+    try {
+      const settle = this.#transaction(group);
+      for (const done of settle) done();
+    } catch (error) {
+      for (const { reject } of group) reject(explain(this.path, error));
+    }
+  }
+
+  #transaction(group: Pending[]): (() => void)[] {
+    this.exec('BEGIN IMMEDIATE');
+    try {
+      const settle = group.map((pending) => this.#perform(pending));
+      this.exec('COMMIT');
+      return settle;
+    } catch (error) {
+      if (this.#connection.inTransaction) this.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #perform({ work, resolve, reject }: Pending): () => void {
+    try {
+      const result = this.attempt(work);
+      return () => resolve(result);
+    } catch (error) {
+      if (concernsFile(error) || !this.#connection.inTransaction) throw error;
+      return () => reject(error);
+    }
+  }
+
+  #explained<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw explain(this.path, error);
+    }
+  }
+
+  #prepare(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#connection.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+type Pending = { work: () => unknown; resolve: (value: unknown) => void; reject: (error: unknown) => void };
+
+/** Opens the store for reading and writing; creates and migrates it. @throws DatabaseError */
+export const openDatabase = (path: string): Database => open(path, {}, (db) => {
+  // better-sqlite3 compiles NORMAL for WAL, which loses commits in a power cut.
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  const synchronous = db.pragma('synchronous', { simple: true });
+  if (synchronous !== 2) throw new DatabaseError('unusable', `the store ${path} refuses synchronous=FULL (it says ${String(synchronous)}): its commits would not be durable`);
+  db.pragma('foreign_keys = ON');
+  migrate(db, path);
+});
+
+/** Opens a store that is there for reading only, or nothing when there is none yet. @throws DatabaseError */
+export const openReadOnly = (path: string): Database | undefined =>
+  existsSync(path) ? open(path, { readonly: true }, (db) => void versionOf(db, path)) : undefined;
+
+const open = (path: string, options: Sqlite.Options, prepare: (db: Connection) => void): Database => {
+  let connection: Connection | undefined;
+  try {
+    connection = new Sqlite(path, { timeout: 5000, ...options });
+    prepare(connection);
+    return new Database(path, connection);
+  } catch (error) {
+    connection?.close();
+    throw explainOpen(path, error);
+  }
+};
+
+/** better-sqlite3 checks the folder itself, and says so with a TypeError. */
+const explainOpen = (path: string, error: unknown): unknown =>
+  error instanceof TypeError
+    ? new DatabaseError('unusable', `the store ${path} cannot be opened: ${error.message.toLowerCase()}`, { cause: error })
+    : explain(path, error);

@@ -1,0 +1,93 @@
+import type { Receipt, Run, Status, Transition } from '../../engine/run.ts';
+
+/** A run as the table has it. */
+export type RunRow = {
+  id: string;
+  machine: string;
+  version: string;
+  seq: number;
+  status: Status;
+  state: string;
+  snapshot: string;
+  timers: string;
+  attempts: string;
+  due_at: number | null;
+  input: string;
+  fingerprint: string;
+  reason: string | null;
+  failed_in: string | null;
+  owner: string | null;
+  resumes: number;
+  created_at: number;
+  updated_at: number;
+};
+
+export type TransitionRow = {
+  seq: number;
+  at: number;
+  event: string;
+  from_state: string | null;
+  to_state: string;
+  duration: number | null;
+  attempt: number | null;
+  error: string | null;
+  receipt: string | null;
+};
+
+export const runColumns = `id, machine, version, seq, status, state, snapshot, timers, attempts, due_at, input,
+  fingerprint, reason, failed_in, owner, resumes, created_at, updated_at`;
+
+export const toRun = (row: RunRow): Run => ({
+  id: row.id,
+  machine: row.machine,
+  version: row.version,
+  seq: row.seq,
+  status: row.status,
+  state: row.state,
+  snapshot: row.snapshot,
+  timers: JSON.parse(row.timers) as Run['timers'],
+  attempts: JSON.parse(row.attempts) as Run['attempts'],
+  dueAt: row.due_at,
+  input: row.input,
+  fingerprint: row.fingerprint,
+  reason: row.reason,
+  failedIn: row.failed_in,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+/** The columns that a transition changes. */
+export const progress = (run: Run) => ({
+  id: run.id,
+  seq: run.seq,
+  status: run.status,
+  state: run.state,
+  snapshot: run.snapshot,
+  timers: JSON.stringify(run.timers),
+  attempts: JSON.stringify(run.attempts),
+  dueAt: run.dueAt,
+  reason: run.reason,
+  failedIn: run.failedIn,
+  updatedAt: run.updatedAt,
+});
+
+/** The columns that stay for ever. */
+export const identity = (run: Run) => ({
+  machine: run.machine,
+  version: run.version,
+  input: run.input,
+  fingerprint: run.fingerprint,
+  createdAt: run.createdAt,
+});
+
+export const toTransition = (row: TransitionRow): Transition => ({
+  seq: row.seq,
+  at: row.at,
+  event: row.event,
+  from: row.from_state,
+  to: row.to_state,
+  duration: row.duration,
+  attempt: row.attempt,
+  error: row.error,
+  receipt: row.receipt === null ? null : (JSON.parse(row.receipt) as Receipt),
+});

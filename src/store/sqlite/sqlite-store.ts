@@ -1,0 +1,192 @@
+import type { Run, Transition } from '../../engine/run.ts';
+import { isFinal } from '../../engine/run.ts';
+import type { Database } from '../../sqlite/database.ts';
+import { watchCommits } from '../../sqlite/watch.ts';
+import { deadWorkers, joinWorkers, removeWorker, renewLease } from '../../sqlite/workers.ts';
+import type { CensusRow, Change, Claim, KnownMachine, ListFilter, Outcome, Resumed, Store } from '../store.ts';
+import { suspectAfter } from '../store.ts';
+import { commitAny, commitOwn } from './commit.ts';
+import { runColumns, toRun, toTransition } from './rows.ts';
+import type { RunRow, TransitionRow } from './rows.ts';
+
+/** A store in a SQLite file; its workers live on the same host. */
+export class SqliteStore implements Store {
+  readonly #db: Database;
+  readonly #now: () => number;
+
+  constructor(db: Database, now: () => number = Date.now) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  prepare(machines: readonly KnownMachine[]): Promise<string[]> {
+    return this.#db.write(() => {
+      for (const sql of machines.flatMap(({ tables }) => tables)) this.#db.exec(sql);
+      const changed = machines.filter((machine) => this.#changedWhileRunning(machine));
+      for (const machine of machines) if (!changed.includes(machine)) this.#remember(machine);
+      return changed.map(({ ref }) => ref);
+    });
+  }
+
+  join(worker: string): Promise<void> {
+    return this.#db.write(() => joinWorkers(this.#db, worker, this.#now()));
+  }
+
+  renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
+    return this.#db.write(() => {
+      const held = renewLease(this.#db, worker, this.#now());
+      for (const dead of deadWorkers(this.#db, this.#now())) removeWorker(this.#db, dead);
+      return { held, evicted: this.#takeEvicted(worker) };
+    });
+  }
+
+  leave(worker: string): Promise<void> {
+    return this.#db.write(() => {
+      this.#db.run('UPDATE runs SET resumes = 0 WHERE owner = :worker', { worker });
+      removeWorker(this.#db, worker);
+    });
+  }
+
+  async resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]> {
+    const params = { refs: JSON.stringify(refs), suspectAfter };
+    // Asked often, and hardly ever is there one: no transaction for that.
+    if (this.#unowned('true', { ...params, limit: 1 }).length === 0) return [];
+    return this.#db.write(() => {
+      const fresh = this.#unowned('resumes < :suspectAfter', { ...params, limit });
+      const rows = fresh.length > 0 ? fresh : this.#oneSuspect(worker, params);
+      return rows.map((row) => ({ run: toRun(row), resumes: this.#own(worker, row) }));
+    });
+  }
+
+  async claim(worker: string, wanted: readonly { id: string; redelivered: boolean }[]): Promise<Claim[]> {
+    const rows = wanted.map(({ id }) => this.#row(id));
+    // New runs and finished ones, nearly all of them, need no transaction.
+    if (rows.every((row) => !row || isFinal(row))) return rows.map(settledClaim);
+    return this.#db.write(() => wanted.map(({ id, redelivered }) => this.#claimOne(worker, id, redelivered)));
+  }
+
+  commit(worker: string, changes: readonly Change[]): Promise<Outcome[]> {
+    return this.#db.write(() => changes.map((change) => commitOwn(this.#db, worker, change)));
+  }
+
+  amend(change: Change & { expected: number }): Promise<Outcome> {
+    return this.#db.write(() => commitAny(this.#db, change));
+  }
+
+  watch(onChange: () => void): { close(): void } {
+    return watchCommits(this.#db, onChange);
+  }
+
+  async get(id: string): Promise<Run | undefined> {
+    const row = this.#row(id);
+    return row && toRun(row);
+  }
+
+  async find(prefix: string, limit: number): Promise<string[]> {
+    const range = { from: prefix, to: `${prefix}\u{10FFFF}`, limit };
+    return this.#db
+      .all<{ id: string }>('SELECT id FROM runs WHERE id >= :from AND id < :to ORDER BY id LIMIT :limit', range)
+      .map(({ id }) => id);
+  }
+
+  async list({ state, status, machine, limit }: ListFilter): Promise<Run[]> {
+    const conditions = [
+      ...(state === undefined ? [] : ['state = :state']),
+      ...(status === undefined ? [] : ['status = :status']),
+      ...(machine === undefined ? [] : ['machine = :machine']),
+    ];
+    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+    const sql = `SELECT ${runColumns} FROM runs ${where} ORDER BY rowid DESC LIMIT :limit`;
+    return this.#db.all<RunRow>(sql, { state, status, machine, limit }).map(toRun);
+  }
+
+  async census(): Promise<CensusRow[]> {
+    return this.#db.all<CensusRow>(
+      `SELECT machine, version, status, state, count(*) AS count, min(updated_at) AS oldest FROM runs
+       GROUP BY status, state, machine, version`,
+    );
+  }
+
+  async history(id: string): Promise<Transition[]> {
+    return this.#db
+      .all<TransitionRow>('SELECT * FROM transitions WHERE run = :id ORDER BY seq', { id })
+      .map(toTransition);
+  }
+
+  async stranded(refs: readonly string[]): Promise<{ ref: string; count: number }[]> {
+    return this.#db.all(
+      `SELECT machine || '@' || version AS ref, count(*) AS count FROM runs
+       WHERE status = 'active' AND machine || '@' || version NOT IN (SELECT value FROM json_each(:refs)) GROUP BY ref`,
+      { refs: JSON.stringify(refs) },
+    );
+  }
+
+  #row(id: string): RunRow | undefined {
+    return this.#db.get<RunRow>(`SELECT ${runColumns} FROM runs WHERE id = :id`, { id });
+  }
+
+  #claimOne(worker: string, id: string, redelivered: boolean): Claim {
+    const row = this.#row(id);
+    if (!row || isFinal(row)) return settledClaim(row);
+    if (row.owner === worker) return { type: 'claimed', run: toRun(row) };
+    const isTaken = row.owner !== null && !redelivered;
+    if (isTaken || row.resumes >= suspectAfter) {
+      return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
+    }
+    this.#own(worker, row);
+    return { type: 'claimed', run: toRun(row) };
+  }
+
+  /** Returns how often the run was resumed since it last came further. One that only waits is no suspect. */
+  #own(worker: string, row: RunRow): number {
+    const resumes = row.due_at === null ? row.resumes + 1 : row.resumes;
+    this.#db.run('UPDATE runs SET owner = :worker, resumes = :resumes WHERE id = :id', { id: row.id, worker, resumes });
+    return resumes;
+  }
+
+  #unowned(condition: string, params: Record<string, unknown>): RunRow[] {
+    return this.#db.all<RunRow>(
+      `SELECT ${runColumns} FROM runs INDEXED BY runs_unowned
+       WHERE status = 'active' AND owner IS NULL AND ${condition}
+         AND machine || '@' || version IN (SELECT value FROM json_each(:refs))
+       ORDER BY resumes LIMIT :limit`,
+      params,
+    );
+  }
+
+  /** Only while no other suspect runs: whoever dies next is the one. */
+  #oneSuspect(worker: string, params: Record<string, unknown>): RunRow[] {
+    const held = this.#db.get(
+      'SELECT 1 FROM runs WHERE owner = :worker AND resumes > :suspectAfter LIMIT 1',
+      { worker, suspectAfter },
+    );
+    return held ? [] : this.#unowned('resumes >= :suspectAfter', { ...params, limit: 1 });
+  }
+
+  #takeEvicted(worker: string): string[] {
+    const rows = this.#db.all<{ id: string }>('SELECT id FROM runs WHERE evicted_from = :worker', { worker });
+    // One that this worker has resumed since is let go of as well, and resumed once more.
+    const forget = `UPDATE runs SET evicted_from = NULL, owner = nullif(owner, :worker) WHERE evicted_from = :worker`;
+    if (rows.length > 0) this.#db.run(forget, { worker });
+    return rows.map(({ id }) => id);
+  }
+
+  #changedWhileRunning({ ref, structure }: KnownMachine): boolean {
+    const known = this.#db.get<{ structure: string }>('SELECT structure FROM machines WHERE ref = :ref', { ref });
+    if (!known || known.structure === structure) return false;
+    return this.#db.get(
+      `SELECT 1 FROM runs WHERE status = 'active' AND machine || '@' || version = :ref LIMIT 1`, { ref },
+    ) !== undefined;
+  }
+
+  #remember({ ref, structure }: KnownMachine): void {
+    this.#db.run(
+      `INSERT INTO machines (ref, structure) VALUES (:ref, :structure)
+       ON CONFLICT (ref) DO UPDATE SET structure = excluded.structure WHERE structure <> excluded.structure`,
+      { ref, structure },
+    );
+  }
+}
+
+const settledClaim = (row: RunRow | undefined): Claim =>
+  row ? { type: 'final', run: toRun(row) } : { type: 'unknown' };

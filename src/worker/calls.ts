@@ -1,0 +1,96 @@
+import { TransientError, failure } from '../engine/errors.ts';
+import type { RemoteCall } from '../engine/definition.ts';
+import type { Call, CallResult, Incident } from '../engine/run.ts';
+
+type Answer = Extract<Incident, { type: 'answered' }>;
+
+/** A call that was started or waits for its place. */
+export type OngoingCall = { readonly attempt: number; cancel(): void };
+
+type Place = { begin(): Promise<void> };
+
+/**
+ * Performs remote calls: each attempt bounded in time, and each kind of call bounded in number on its own,
+ * so that a receiver that hangs holds up its own kind only. A bulkhead, in the words of "Release It!".
+ */
+export class Calls {
+  readonly #limit: number;
+  readonly #timeout: number;
+  readonly #kinds = new Map<string, { running: number; waiting: Set<Place> }>();
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor({ limit, timeout }: { limit: number; timeout: number }) {
+    this.#limit = limit;
+    this.#timeout = timeout;
+  }
+
+  /** `answer` is called once, later, unless the call is cancelled first. */
+  start(remote: RemoteCall, call: Call, answer: (answer: Answer) => void): OngoingCall {
+    const abort = new AbortController();
+    let cancelled = false;
+    const perform = async () => {
+      const began = performance.now();
+      const result = await this.#attempt(remote, call, abort);
+      const duration = Math.round((performance.now() - began) * 1000) / 1000;
+      if (!cancelled) answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });
+    };
+    const kind = this.#kind(call.src);
+    const place: Place = { begin: perform };
+    kind.waiting.add(place);
+    this.#fill(call.src);
+    return {
+      attempt: call.attempt,
+      cancel: () => {
+        cancelled = true;
+        kind.waiting.delete(place);
+        abort.abort();
+      },
+    };
+  }
+
+  /** Begins no more calls; resolves when those that run have ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+  }
+
+  #kind(src: string) {
+    const kind = this.#kinds.get(src) ?? { running: 0, waiting: new Set<Place>() };
+    this.#kinds.set(src, kind);
+    return kind;
+  }
+
+  #fill(src: string): void {
+    const kind = this.#kind(src);
+    for (const place of kind.waiting) {
+      if (this.#closed || kind.running >= this.#limit) return;
+      kind.waiting.delete(place);
+      kind.running += 1;
+      const run = place.begin().finally(() => {
+        kind.running -= 1;
+        this.#running.delete(run);
+        this.#fill(src);
+      });
+      this.#running.add(run);
+    }
+  }
+
+  async #attempt(remote: RemoteCall, { key, attempt, input }: Call, abort: AbortController): Promise<CallResult> {
+    const { signal } = abort;
+    const limit = remote.timeout ?? this.#timeout;
+    const timeout = setTimeout(() => abort.abort(new TransientError(`no answer within ${limit} ms`)), limit);
+    // The race does not rely on the call to heed its signal.
+    const given = Promise.withResolvers<never>();
+    signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
+    try {
+      const { output, receipt } = await Promise.race([remote.perform(input as never, { key, attempt, signal }), given.promise]);
+      return { ok: true, output, receipt };
+    } catch (error) {
+      // A client that heeds the signal rejects with an error of its own.
+      return failure(signal.aborted ? signal.reason : error);
+    } finally {
+      clearTimeout(timeout);
+    }
+  }
+}

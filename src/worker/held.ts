@@ -1,0 +1,65 @@
+import type { Machine } from '../engine/machine.ts';
+import { wantedCalls } from '../engine/interpreter.ts';
+import { isFinal } from '../engine/run.ts';
+import type { Incident, Run } from '../engine/run.ts';
+import type { Calls, OngoingCall } from './calls.ts';
+import { setAlarm } from './alarm.ts';
+import type { DeliveryMail } from './mail.ts';
+
+/** A run in this worker's hands: its last committed record, and all that goes on for it. */
+export class Held {
+  readonly machine: Machine;
+  run: Run;
+  /** They are acked when the run is final. */
+  deliveries: DeliveryMail[] = [];
+  readonly #calls = new Map<string, OngoingCall>();
+  readonly #alarms = new Map<string, { at: number; cancel(): void }>();
+
+  constructor(machine: Machine, run: Run) {
+    this.machine = machine;
+    this.run = run;
+  }
+
+  /**
+   * Makes what goes on equal to what the record asks for: starts wanted calls, sets timers, drops the rest.
+   * The same after a transition as after a crash.
+   */
+  align(calls: Calls, now: number, post: (incident: Incident) => void): void {
+    this.#alignCalls(calls, post);
+    this.#alignAlarms(now, post);
+  }
+
+  /** Stops everything; nothing is posted after this. */
+  stop(): void {
+    for (const call of this.#calls.values()) call.cancel();
+    for (const alarm of this.#alarms.values()) alarm.cancel();
+    this.#calls.clear();
+    this.#alarms.clear();
+  }
+
+  #alignCalls(calls: Calls, post: (incident: Incident) => void): void {
+    const wanted = new Map(wantedCalls(this.machine, this.run).map((call) => [call.id, call]));
+    for (const [id, ongoing] of this.#calls) {
+      if (wanted.get(id)?.attempt === ongoing.attempt) continue;
+      ongoing.cancel();
+      this.#calls.delete(id);
+    }
+    for (const [id, call] of wanted) {
+      if (this.#calls.has(id)) continue;
+      this.#calls.set(id, calls.start(this.machine.calls.get(id)!.remote!, call, post));
+    }
+  }
+
+  #alignAlarms(now: number, post: (incident: Incident) => void): void {
+    const timers = isFinal(this.run) ? {} : this.run.timers;
+    for (const [timer, alarm] of this.#alarms) {
+      if (timers[timer]?.at === alarm.at) continue;
+      alarm.cancel();
+      this.#alarms.delete(timer);
+    }
+    for (const [timer, { at }] of Object.entries(timers)) {
+      if (this.#alarms.has(timer)) continue;
+      this.#alarms.set(timer, { at, cancel: setAlarm(at - now, () => post({ type: 'due', timer, at })) });
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { Machine } from '../engine/machine.ts';
+import type { Incident, Run, Step } from '../engine/run.ts';
+import type { Delivery } from '../queue/queue.ts';
+import type { Resumed } from '../store/store.ts';
+import type { Request } from './intake.ts';
+
+/** A message whose run is wanted, and since when it is in hand (ms since the epoch). */
+export type DeliveryMail = {
+  readonly type: 'delivery';
+  readonly delivery: Delivery;
+  readonly request: Request;
+  readonly since: number;
+};
+
+/** What can come into a worker's inbox. */
+export type Mail =
+  | DeliveryMail
+  | { readonly type: 'incident'; readonly run: string; readonly incident: Incident }
+  | { readonly type: 'resumed'; readonly resumed: Resumed }
+  /** A person took the run. */
+  | { readonly type: 'evicted'; readonly run: string }
+  /** The database refused a write of the step; the run fails with that reason instead. */
+  | { readonly type: 'rejected'; readonly draft: Draft; readonly error: string };
+
+/** A run as a turn leaves it. */
+export type Draft = {
+  readonly id: string;
+  readonly machine: Machine;
+  /** The committed record, or null where the run is new. */
+  readonly base: Run | null;
+  /** For a new run: what it was started with. */
+  readonly input: unknown;
+  step: Step | undefined;
+  readonly deliveries: DeliveryMail[];
+};

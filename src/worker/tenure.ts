@@ -1,0 +1,103 @@
+import { messageOf } from '../engine/errors.ts';
+import type { Resumed, WorkerStore } from '../store/store.ts';
+import type { Log } from './log.ts';
+
+/** How often the lease is renewed and dead workers are looked for, in ms. */
+const tickMs = 1000;
+
+/** The least time between two looks at a store that changes all the time, in ms. */
+const leastGapMs = 50;
+
+/** Runs are resumed in pages, so that a large backlog is never all in memory at once. */
+const pageSize = 500;
+
+export type TenureOptions = {
+  readonly store: WorkerStore;
+  readonly worker: string;
+  readonly refs: readonly string[];
+  readonly log: Log;
+  readonly onResumed: (resumed: Resumed) => void;
+  readonly onEvicted: (run: string) => void;
+  readonly onLost: () => void;
+  readonly onTick: () => void;
+  /** Resolves when the worker has dealt with what was resumed. */
+  readonly settled: () => Promise<void>;
+};
+
+/** A worker's claim on its runs: the lease, and the search for runs that nobody holds. */
+export class Tenure {
+  readonly #options: TenureOptions;
+  #renewedAt = 0;
+  #wake = Promise.withResolvers<void>();
+  #watching: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: TenureOptions) {
+    this.#options = options;
+  }
+
+  /** @throws when the store cannot be used. */
+  async begin(): Promise<void> {
+    const { store, worker } = this.#options;
+    await store.join(worker);
+    await this.#look();
+    this.#watching = this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake.resolve();
+    await this.#watching;
+  }
+
+  /** Looks at every tick, and sooner when another process gave a run back or a person put one to a step. */
+  async #watch(): Promise<void> {
+    const watcher = this.#options.store.watch(() => this.#wake.resolve());
+    while (!this.#stopped) {
+      await this.#nextLook();
+      this.#options.onTick();
+      if (!this.#stopped) await this.#look().catch((error: unknown) => this.#complain(error));
+    }
+    watcher.close();
+  }
+
+  async #nextLook(): Promise<void> {
+    const tick = setTimeout(() => this.#wake.resolve(), tickMs);
+    await this.#wake.promise;
+    clearTimeout(tick);
+    this.#wake = Promise.withResolvers();
+    if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, leastGapMs));
+  }
+
+  async #look(): Promise<void> {
+    if (performance.now() - this.#renewedAt > tickMs / 2) await this.#renew();
+    await this.#resume();
+  }
+
+  async #renew(): Promise<void> {
+    const { store, worker, onEvicted, onLost, settled } = this.#options;
+    const { held, evicted } = await store.renew(worker);
+    this.#renewedAt = performance.now();
+    if (!held) {
+      onLost();
+      await store.join(worker);
+    }
+    for (const run of evicted) onEvicted(run);
+    await settled();
+  }
+
+  async #resume(): Promise<void> {
+    const { store, worker, refs, log, onResumed, settled } = this.#options;
+    for (let page = pageSize; page === pageSize && !this.#stopped; ) {
+      const resumed = await store.resume(worker, refs, pageSize);
+      for (const run of resumed) onResumed(run);
+      page = resumed.length;
+      if (page > 0) log.info({ runs: page }, 'resumed unfinished runs');
+      await settled();
+    }
+  }
+
+  #complain(error: unknown): void {
+    this.#options.log.warn({ error: messageOf(error) }, 'the lease could not be renewed; trying again');
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * The loop. Every turn steps what came in, commits it in one transaction, and only then acts: it starts the
+ * calls that the records ask for and settles the deliveries of runs that are final. Resuming after a crash
+ * is the same with the records that the store holds.
+ */
+import { isFinal, refOf } from '../engine/run.ts';
+import type { Clock } from '../engine/run.ts';
+import { messageOf } from '../engine/errors.ts';
+import type { Registry } from '../machines/registry.ts';
+import type { Consumer, Delivery, Queue } from '../queue/queue.ts';
+import type { Change, Claim, Outcome, WorkerStore } from '../store/store.ts';
+import { Calls } from './calls.ts';
+import { Held } from './held.ts';
+import { takeIn } from './intake.ts';
+import type { Log } from './log.ts';
+import type { DeliveryMail, Draft, Mail } from './mail.ts';
+import { Tenure } from './tenure.ts';
+import { Turn } from './turn.ts';
+import type { Settlement } from './turn.ts';
+
+export type WorkerOptions = {
+  /** Names this process in the store and to the queue; never used twice. */
+  readonly id: string;
+  readonly store: WorkerStore;
+  readonly queue: Queue;
+  readonly registry: Registry;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** How many deliveries may be in hand, and how many calls of one kind may run, at once. */
+  readonly concurrency?: number;
+  /** How long one attempt of a call may take, in ms. */
+  readonly callTimeout?: number;
+  readonly maxResumes?: number;
+};
+
+const systemClock: Clock = { now: Date.now, random: Math.random };
+
+/** More mail than this waits for the next turn, so that a transaction stays short. */
+const maxTurn = 1000;
+
+/** How long a delivery may stay in hand, in ms: well below every ack time-out of a broker. */
+const holdMs = 60_000;
+
+/** The same while every place is taken and others wait for one. */
+const crowdedHoldMs = 2000;
+
+/** A run that waits longer than this (ms) lets go of its deliveries at once. */
+const longWaitMs = 3000;
+
+/** How long a worker whose store refuses a commit waits before the next try, in ms. */
+const pauseMs = 500;
+
+export class Worker {
+  readonly #options: Required<WorkerOptions>;
+  readonly #held = new Map<string, Held>();
+  readonly #calls: Calls;
+  readonly #tenure: Tenure;
+  #inbox: Mail[] = [];
+  #turning: Promise<void> | undefined;
+  #consumer: Consumer | undefined;
+  #draining: Promise<void> | undefined;
+  #storeFails = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = { clock: systemClock, concurrency: 256, callTimeout: 10_000, maxResumes: 5, ...options };
+    const { store, id, registry, log, concurrency, callTimeout } = this.#options;
+    this.#calls = new Calls({ limit: concurrency, timeout: callTimeout });
+    this.#tenure = new Tenure({
+      store, worker: id, log,
+      refs: registry.machines.map(({ ref }) => ref),
+      onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
+      onEvicted: (run) => this.#post({ type: 'evicted', run }),
+      onLost: () => this.#letGoOfAll(),
+      onTick: () => this.#releaseLongHeld(),
+      settled: () => this.#quiet(),
+    });
+  }
+
+  /** Resumes what the store holds, then takes new work as well. @throws when the store cannot be used. */
+  async start(): Promise<void> {
+    const { id, queue, concurrency } = this.#options;
+    await this.#tenure.begin();
+    if (this.#draining) return;
+    this.#consumer = queue.consume({
+      worker: id,
+      prefetch: concurrency,
+      onDelivery: (delivery) => this.#receive(delivery),
+      onLost: () => this.#forgetDeliveries(),
+    });
+  }
+
+  /** How many unfinished runs are in hand. */
+  get inHand(): number {
+    return this.#held.size;
+  }
+
+  /** Takes no more, finishes the calls that run, commits their answers, gives the rest back. Safe to call twice. */
+  drain(): Promise<void> {
+    return (this.#draining ??= this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    await this.#consumer?.stop();
+    await this.#tenure.stop();
+    await this.#calls.close();
+    if (!this.#storeFails) await this.#quiet();
+    for (const held of this.#held.values()) held.stop();
+    await this.#options.queue.close();
+    await this.#options.store.leave(this.#options.id);
+  }
+
+  /** Resolves when nothing is left in the inbox. */
+  async #quiet(): Promise<void> {
+    while (this.#turning) await this.#turning;
+  }
+
+  #post(mail: Mail): void {
+    this.#inbox.push(mail);
+    // After the I/O of this round has been read, so that its messages and answers share a commit.
+    this.#turning ??= new Promise(setImmediate).then(() => this.#loop());
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#inbox.length > 0) {
+      const mail = this.#inbox.splice(0, maxTurn);
+      try {
+        await this.#turn(mail);
+        if (this.#storeFails) this.#options.log.info({}, 'the store works again');
+        this.#storeFails = false;
+      } catch (error) {
+        await this.#takeAgain(mail, error);
+      }
+      if (this.#storeFails && this.#draining) break;
+    }
+    this.#turning = undefined;
+  }
+
+  async #turn(mail: Mail[]): Promise<void> {
+    const { store, id, registry, clock, maxResumes } = this.#options;
+    const held = (run: string) => this.#held.get(run);
+    const turn = new Turn({ registry, clock, maxResumes, held }, await this.#claim(mail));
+    for (const item of mail) turn.take(item);
+    const changes = turn.changes();
+    const outcomes = changes.length > 0 ? await store.commit(id, changes.map(({ change }) => change)) : [];
+    this.#act(turn, changes, outcomes);
+  }
+
+  /** Asks the store about the runs that deliveries name and this worker does not hold. */
+  async #claim(mail: Mail[]): Promise<Map<string, Claim>> {
+    const wanted = new Map<string, { id: string; redelivered: boolean }>();
+    for (const item of mail) {
+      if (item.type !== 'delivery' || this.#held.has(item.request.id)) continue;
+      const redelivered = item.delivery.redelivered || (wanted.get(item.request.id)?.redelivered ?? false);
+      wanted.set(item.request.id, { id: item.request.id, redelivered });
+    }
+    if (wanted.size === 0) return new Map();
+    const asked = [...wanted.values()];
+    const claims = await this.#options.store.claim(this.#options.id, asked);
+    return new Map(asked.map(({ id }, index) => [id, claims[index]!]));
+  }
+
+  /** After the commit: the world follows the records. */
+  #act(turn: Turn, changes: { draft: Draft; change: Change }[], outcomes: Outcome[]): void {
+    const refused = new Set<string>();
+    for (const [index, { draft }] of changes.entries()) {
+      const outcome = outcomes[index]!;
+      if (outcome.type === 'committed') continue;
+      refused.add(draft.id);
+      if (outcome.type === 'conflict') this.#letGo(draft.id, draft.deliveries);
+      else this.#post({ type: 'rejected', draft, error: outcome.error });
+    }
+    for (const draft of turn.drafts.values()) if (!refused.has(draft.id)) this.#keep(draft);
+    for (const id of turn.evicted) this.#letGo(id, []);
+    for (const { delivery, settlement } of turn.settlements) this.#settle(delivery, settlement);
+  }
+
+  /** Takes the record as it was committed, and makes what goes on follow it. */
+  #keep({ id, machine, base, step, deliveries }: Draft): void {
+    const run = step?.run ?? base!;
+    const held = this.#held.get(id) ?? new Held(machine, run);
+    held.run = run;
+    held.deliveries.push(...deliveries);
+    if (isFinal(run)) return this.#finish(held);
+    this.#held.set(id, held);
+    const now = this.#options.clock.now();
+    if (!this.#draining) held.align(this.#calls, now, (incident) => this.#post({ type: 'incident', run: id, incident }));
+    if (run.dueAt !== null && run.dueAt - now > longWaitMs) this.#release(held);
+    return undefined;
+  }
+
+  /** The only place where a delivery of a run is acked: after the commit that made the run final. */
+  #finish(held: Held): void {
+    held.stop();
+    this.#held.delete(held.run.id);
+    for (const { delivery } of held.deliveries) delivery.ack();
+    const { id, status, state, reason } = held.run;
+    if (status === 'failed') this.#options.log.warn({ run: id, machine: refOf(held.run), reason }, 'run failed');
+    else this.#options.log.debug({ run: id, state }, 'run final');
+  }
+
+  /** Another worker or a person has the run: its deliveries are looked at anew. */
+  #letGo(id: string, deliveries: readonly DeliveryMail[]): void {
+    const held = this.#held.get(id);
+    held?.stop();
+    this.#held.delete(id);
+    for (const mail of [...(held?.deliveries ?? []), ...deliveries]) this.#post(mail);
+  }
+
+  #letGoOfAll(): void {
+    this.#options.log.warn({ runs: this.#held.size }, 'the lease ran out: other workers have these runs now');
+    for (const id of [...this.#held.keys()]) this.#letGo(id, []);
+  }
+
+  #settle(delivery: Delivery, settlement: Settlement): void {
+    switch (settlement.how) {
+      case 'ack':
+        return delivery.ack();
+      case 'later':
+        return delivery.later();
+      case 'deadLetter':
+        return this.#deadLetter(delivery, settlement.error);
+    }
+  }
+
+  #deadLetter(delivery: Delivery, error: string): void {
+    const { log } = this.#options;
+    log.warn({ message: delivery.message.id, error }, 'dead letter');
+    delivery.deadLetter(error).catch((cause: unknown) => {
+      log.error({ message: delivery.message.id, error: messageOf(cause) }, 'could not dead-letter a message; it comes again');
+    });
+  }
+
+  #receive(delivery: Delivery): void {
+    const intake = takeIn(delivery.message, this.#options.registry);
+    switch (intake.type) {
+      case 'accepted':
+        return this.#post({ type: 'delivery', delivery, request: intake.request, since: this.#options.clock.now() });
+      case 'refused':
+        return this.#deadLetter(delivery, intake.error);
+      case 'unknownMachine':
+        this.#options.log.warn({ message: delivery.message.id, machine: intake.ref }, 'no such machine here; the message waits');
+        return delivery.later();
+    }
+  }
+
+  #releaseLongHeld(): void {
+    const now = this.#options.clock.now();
+    const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
+    const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+    const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
+    for (const held of holding) if (held.deliveries.some(({ since }) => now - since > limit)) this.#release(held);
+  }
+
+  /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
+  #release(held: Held): void {
+    for (const { delivery } of held.deliveries.splice(0)) delivery.later();
+  }
+
+  #forgetDeliveries(): void {
+    for (const held of this.#held.values()) held.deliveries = [];
+  }
+
+  async #takeAgain(mail: Mail[], error: unknown): Promise<void> {
+    if (!this.#storeFails) this.#options.log.error({ error: messageOf(error) }, 'the store refuses a commit; the worker waits for it');
+    this.#storeFails = true;
+    this.#inbox.unshift(...mail);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
