@@ -2,7 +2,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 const debian = '/usr/lib/rabbitmq/lib';
-const homebrew = ['/opt/homebrew', '/usr/local', '/home/linuxbrew/.linuxbrew'];
+const homebrew = [
+  process.env.HOMEBREW_PREFIX ?? '/opt/homebrew',
+  '/opt/homebrew',
+  '/usr/local',
+  '/home/linuxbrew/.linuxbrew',
+];
 
 /** The folder of rabbitmq-server and rabbitmqctl; undefined when RabbitMQ is not installed. */
 export function findRabbitmq() {
@@ -11,7 +16,7 @@ export function findRabbitmq() {
 
 /** Debian's real scripts come before the wrappers on PATH, which switch to the user rabbitmq. */
 function candidates() {
-  const versions = existsSync(debian) ? readdirSync(debian).sort(byVersion).reverse() : [];
+  const versions = existsSync(debian) ? readdirSync(debian).toSorted(byNewest) : [];
   return [
     ...versions.map((name) => path.join(debian, name, 'sbin')),
     ...homebrew.map((prefix) => path.join(prefix, 'opt/rabbitmq/sbin')),
@@ -19,6 +24,6 @@ function candidates() {
   ];
 }
 
-function byVersion(a, b) {
-  return a.localeCompare(b, 'en', { numeric: true });
+function byNewest(a, b) {
+  return b.localeCompare(a, 'en', { numeric: true });
 }

@@ -26,19 +26,24 @@ async function take(url: string): Promise<string | undefined> {
 test('a confirmed message outlives the death of its broker', { timeout: 120_000 }, async () => {
   await using broker = await startBroker();
   await publish(broker.url, 'hold fast');
+  await broker.settle();
   await broker.kill();
   await expect(amqp.connect(broker.url)).rejects.toThrow('ECONNREFUSED');
   await broker.start();
   expect(await take(broker.url)).toBe('hold fast');
 });
 
-test('a broker that was stopped in good order comes back with its messages', { timeout: 120_000 }, async () => {
-  await using broker = await startBroker();
-  await publish(broker.url, 'see you');
-  await broker.stop();
-  await broker.start();
-  expect(await take(broker.url)).toBe('see you');
-});
+test(
+  'a broker that was stopped in good order comes back with its messages',
+  { timeout: 120_000 },
+  async () => {
+    await using broker = await startBroker();
+    await publish(broker.url, 'see you');
+    await broker.stop();
+    await broker.start();
+    expect(await take(broker.url)).toBe('see you');
+  },
+);
 
 test('brokers that run at the same time share nothing', { timeout: 120_000 }, async () => {
   await using one = await startBroker();

@@ -18,7 +18,10 @@ export class AmqpError extends Error {
   }
 }
 
-type Refusal = { when: (code: unknown, text: string) => boolean; says: (text: string, where: string) => string };
+type Refusal = {
+  when: (code: unknown, text: string) => boolean;
+  says: (text: string, where: string) => string;
+};
 
 const accessRefused = 403;
 const notFound = 404;
@@ -28,7 +31,8 @@ const preconditionFailed = 406;
 const refusals: Refusal[] = [
   {
     when: (_, text) => text.startsWith('Handshake terminated by server: 403'),
-    says: (_, where) => `RabbitMQ at ${where} refuses the user name or the password: correct them in the queue's URL`,
+    says: (_, where) =>
+      `RabbitMQ at ${where} refuses the user name or the password: correct them in the queue's URL`,
   },
   {
     when: (_, text) => text.startsWith('Expected ConnectionOpenOk; got <ConnectionClose'),
@@ -36,8 +40,10 @@ const refusals: Refusal[] = [
       `RabbitMQ at ${where} has no such virtual host, or this user may not enter it: correct the URL's path, or create the host and grant access`,
   },
   {
-    when: (code, text) => typeof code === 'string' && /TLS|SSL|CERT|SELF_SIGNED|EPROTO/.test(`${code} ${text}`),
-    says: (text, where) => `no trusted TLS connection to ${where} (${text}): pass the CA that signed its certificate`,
+    when: (code, text) =>
+      typeof code === 'string' && /TLS|SSL|CERT|SELF_SIGNED|EPROTO/.test(`${code} ${text}`),
+    says: (text, where) =>
+      `no trusted TLS connection to ${where} (${text}): pass the CA that signed its certificate`,
   },
   {
     when: (code) => code === preconditionFailed,
@@ -46,7 +52,8 @@ const refusals: Refusal[] = [
   },
   {
     when: (code) => code === accessRefused,
-    says: (text, where) => `the user may not do this at ${where} (${text}): grant the permission, or use another user`,
+    says: (text, where) =>
+      `the user may not do this at ${where} (${text}): grant the permission, or use another user`,
   },
   {
     when: (code) => code === notFound,
@@ -63,13 +70,18 @@ export const toAmqpError = (error: unknown, where: string): AmqpError => {
   const refusal = refusals.find(({ when }) => when(code, text));
   return refusal
     ? new AmqpError('refused', refusal.says(text, where), { cause: error })
-    : new AmqpError('unavailable', `RabbitMQ at ${where} cannot be reached (${text}): see that it runs, then try again`, { cause: error });
+    : new AmqpError(
+        'unavailable',
+        `RabbitMQ at ${where} cannot be reached (${text}): see that it runs, then try again`,
+        { cause: error },
+      );
 };
 
 /** The broker's own words where there are some, on one line, without the name of the user. */
 export const textOf = (error: unknown): string => {
   const text = messageOf(error).replaceAll(/\s+/g, ' ').trim();
-  const [, said] = /^(?:Operation failed|Channel closed).*with message "(?:[A-Z_]+ - )?(.*)"$/.exec(text) ?? [];
+  const [, said] =
+    /^(?:Operation failed|Channel closed).*with message "(?:[A-Z_]+ - )?(.*)"$/.exec(text) ?? [];
   return (said ?? text).replace(/ for user '[^']*'/, '');
 };
 
@@ -79,4 +91,5 @@ export const isAccessRefused = (error: unknown): boolean => codeOf(error) === ac
 export const isRejection = (error: unknown): boolean => isAccessRefused(error) || codeOf(error) === notFound;
 
 /** A reply code of AMQP, or the name that Node gives to an error of the system or of TLS. */
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;

@@ -30,7 +30,7 @@ export type LinkOptions<T> = {
 };
 
 const connectTimeout = 10_000;
-const closeTimeout = 5_000;
+const closeTimeout = 2_000;
 const backoff = { initialDelay: 200, maxDelay: 5_000 };
 const noop = () => {};
 
@@ -38,7 +38,7 @@ const noop = () => {};
 export class Link<T> {
   readonly #options: LinkOptions<T>;
   readonly #recovering: Promise<RecoveringChannelModel>;
-  #usable = Promise.withResolvers<T>();
+  #usable = pending<T>();
   #current: T | undefined;
   #problem: AmqpError | undefined;
   #dropped: Error | undefined;
@@ -46,7 +46,6 @@ export class Link<T> {
 
   constructor(options: LinkOptions<T>) {
     this.#options = options;
-    this.#unusable();
     this.#recovering = this.#open();
   }
 
@@ -143,13 +142,14 @@ export class Link<T> {
     if (isNews) log[problem.kind === 'refused' ? 'error' : 'warn']({ broker: address.name }, problem.message);
     if (problem.kind !== 'refused') return;
     this.#usable.reject(problem);
-    this.#unusable();
+    this.#usable = pending();
   }
 
+  /** Those who wait already go on waiting. */
   #unusable(): void {
+    if (this.#current === undefined) return;
     this.#current = undefined;
-    this.#usable = Promise.withResolvers<T>();
-    this.#usable.promise.catch(noop);
+    this.#usable = pending();
   }
 
   async #close(): Promise<void> {
@@ -158,15 +158,25 @@ export class Link<T> {
     if (built && this.#options.farewell) {
       await within(closeTimeout, this.#options.farewell(built), closed).catch(noop);
     }
-    this.#usable.reject(closed());
     this.#unusable();
+    this.#usable.reject(closed());
     await within(closeTimeout, recovering.close(), closed).catch(noop);
   }
 
   #silence(patience: number): AmqpError {
-    return new AmqpError('unavailable', `RabbitMQ at ${this.#options.address.name} did not answer within ${patience} ms: see that it runs, then try again`);
+    return new AmqpError(
+      'unavailable',
+      `RabbitMQ at ${this.#options.address.name} did not answer within ${patience} ms: see that it runs, then try again`,
+    );
   }
 }
+
+/** For those who wait; there may be none when it rejects. */
+const pending = <T>(): PromiseWithResolvers<T> => {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(noop);
+  return resolvers;
+};
 
 /** The death of a channel does not trigger recovery: it takes its connection down with it. */
 export const guard = <C extends Channel>(session: Session, channel: C): C => {
@@ -179,7 +189,10 @@ export const guard = <C extends Channel>(session: Session, channel: C): C => {
 };
 
 /** A channel of its own for one task. What the task took and did not ack goes back to its queue. */
-export const withChannel = async <R>(model: ChannelModel, task: (channel: Channel) => Promise<R>): Promise<R> => {
+export const withChannel = async <R>(
+  model: ChannelModel,
+  task: (channel: Channel) => Promise<R>,
+): Promise<R> => {
   const channel = await model.createChannel();
   channel.on('error', noop); // the operation that caused it rejects
   try {
@@ -195,4 +208,7 @@ const end = (model: ChannelModel): Promise<void> => within(closeTimeout, model.c
 const closed = (): AmqpError => new AmqpError('unavailable', 'the connection to RabbitMQ is closed');
 
 const blocked = (where: string, reason: string): AmqpError =>
-  new AmqpError('unavailable', `RabbitMQ at ${where} takes no messages (${reason}): free memory or disk there, then try again`);
+  new AmqpError(
+    'unavailable',
+    `RabbitMQ at ${where} takes no messages (${reason}): free memory or disk there, then try again`,
+  );

@@ -101,18 +101,29 @@ export class Outlet {
 
   #nacked(): AmqpError {
     this.#nacks += 1;
-    if (this.#nacks >= mostNacksInARow) this.session.drop(new Error(`${this.#nacks} messages in a row were not taken`));
-    return new AmqpError('unavailable', `RabbitMQ at ${this.#where} did not take the message: its queue is full or a node is failing; try again later`);
+    if (this.#nacks >= mostNacksInARow)
+      this.session.drop(new Error(`${this.#nacks} messages in a row were not taken`));
+    return new AmqpError(
+      'unavailable',
+      `RabbitMQ at ${this.#where} did not take the message: its queue is full or a node is failing; try again later`,
+    );
   }
 
   #unsent(error: unknown): AmqpError {
     return error instanceof IllegalOperationError
       ? toAmqpError(error, this.#where)
-      : new AmqpError('refused', `the message cannot be sent (${textOf(error)}): make its properties smaller`, { cause: error });
+      : new AmqpError(
+          'refused',
+          `the message cannot be sent (${textOf(error)}): make its properties smaller`,
+          { cause: error },
+        );
   }
 
   /** Counts how many returned messages of this key await their confirm; false when there was none to take away. */
-  #count({ messageId, headers }: Pick<Message['properties'] | Options.Publish, 'messageId' | 'headers'>, change: 1 | -1): boolean {
+  #count(
+    { messageId, headers }: Pick<Message['properties'] | Options.Publish, 'messageId' | 'headers'>,
+    change: 1 | -1,
+  ): boolean {
     const key = String(messageId ?? headers?.[deadLetterIdHeader]);
     const count = (this.#returned.get(key) ?? 0) + change;
     if (count < 0) return false;
@@ -123,4 +134,7 @@ export class Outlet {
 }
 
 const unroutable = (where: string, exchange: string): AmqpError =>
-  new AmqpError('refused', `no queue is bound to the exchange ${exchange} at ${where}: bind one, or let a user who may declare it connect once`);
+  new AmqpError(
+    'refused',
+    `no queue is bound to the exchange ${exchange} at ${where}: bind one, or let a user who may declare it connect once`,
+  );

@@ -103,7 +103,10 @@ export class Publisher {
   #late(kind: 'unavailable' | 'inDoubt'): AmqpError {
     const { name } = this.#options.address;
     return kind === 'inDoubt'
-      ? new AmqpError(kind, `RabbitMQ at ${name} did not confirm the message in time: send it again under the same id`)
+      ? new AmqpError(
+          kind,
+          `RabbitMQ at ${name} did not confirm the message in time: send it again under the same id`,
+        )
       : new AmqpError(kind, `RabbitMQ at ${name} did not answer in time: try again later`);
   }
 }

@@ -23,7 +23,13 @@ export type Topology = {
 
 const defaultLap = 300_000;
 
-export const topologyOf = ({ prefix = 'holdfast', lap = defaultLap }: { prefix?: string | undefined; lap?: number | undefined }): Topology => ({
+export const topologyOf = ({
+  prefix = 'holdfast',
+  lap = defaultLap,
+}: {
+  prefix?: string | undefined;
+  lap?: number | undefined;
+}): Topology => ({
   submit: `${prefix}.submit`,
   runs: `${prefix}.runs`,
   later: `${prefix}.later`,
@@ -74,7 +80,15 @@ const exchangesOf = ({ submit, later, back, dead, events }: Topology): [name: st
   [events, 'topic'],
 ];
 
-const queuesOf = ({ runs, later, waiting, back, dead, alerts, lap }: Topology): [name: string, options: Options.AssertQueue][] => [
+const queuesOf = ({
+  runs,
+  later,
+  waiting,
+  back,
+  dead,
+  alerts,
+  lap,
+}: Topology): [name: string, options: Options.AssertQueue][] => [
   // A SQLite store is local: one worker host at a time, the next one takes over when it goes.
   [runs, quorum({ ...deadLettersTo(later), 'x-single-active-consumer': true })],
   [waiting, quorum({ ...deadLettersTo(back), 'x-message-ttl': lap })],
@@ -82,7 +96,16 @@ const queuesOf = ({ runs, later, waiting, back, dead, alerts, lap }: Topology): 
   [alerts, quorum()],
 ];
 
-const bindingsOf = ({ submit, runs, later, waiting, back, dead, events, alerts }: Topology): [queue: string, exchange: string][] => [
+const bindingsOf = ({
+  submit,
+  runs,
+  later,
+  waiting,
+  back,
+  dead,
+  events,
+  alerts,
+}: Topology): [queue: string, exchange: string][] => [
   [runs, submit],
   [runs, back],
   [waiting, later],
@@ -95,7 +118,12 @@ const bindingsOf = ({ submit, runs, later, waiting, back, dead, events, alerts }
  * Without `reject-publish` the strategy below is silently off.
  */
 const quorum = (more: Record<string, unknown> = {}): Options.AssertQueue => ({
-  arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000, 'x-overflow': 'reject-publish', ...more },
+  arguments: {
+    'x-queue-type': 'quorum',
+    'x-delivery-limit': 1_000_000,
+    'x-overflow': 'reject-publish',
+    ...more,
+  },
 });
 
 /** Any other strategy loses messages when the broker is killed between the two queues. */

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import type { Log } from '../worker/log.ts';
 import type { Io } from './io.ts';
 import type { Settings } from './settings.ts';
@@ -8,9 +9,14 @@ import type { Settings } from './settings.ts';
  * destination the last lines before a SIGKILL are lost, the ones that tell why.
  */
 export const openLog = async ({ logLevel }: Pick<Settings, 'logLevel'>, io: Io): Promise<Log> => {
-  if (!io.err.isTTY) return pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const destination = io.err.isTTY ? await readable() : pino.destination({ dest: 2, sync: true });
+  const logger: Logger = pino({ level: logLevel, base: null }, destination);
+  return logger;
+};
+
+const readable = async () => {
   const { default: pretty } = await import('pino-pretty');
-  return pino({ level: logLevel, base: null }, pretty({ destination: 2, sync: true, translateTime: 'HH:MM:ss.l' }));
+  return pretty({ destination: 2, sync: true, translateTime: 'HH:MM:ss.l' });
 };
 
 /** For commands that speak for themselves. */

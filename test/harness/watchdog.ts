@@ -1,18 +1,14 @@
 import { spawn } from 'node:child_process';
 
-export type Watchdog = {
-  /** The processes have ended by themselves: forget them. */
-  dismiss(): void;
-};
-
 /**
  * Kills processes and removes a folder when this process is gone, however it went. A pipe ends even
  * after SIGKILL, which no exit hook survives. A negative pid means its process group, as in kill(2).
+ * Call what it returns when they have ended by themselves.
  */
-export function guard(pids: number[], folder = ''): Watchdog {
+export function guard(pids: number[], folder = ''): () => void {
   const script = 'cat; kill -KILL "$@"; [ -z "$0" ] || rm -rf "$0"';
   const args = ['-c', script, folder, '--', ...pids.map(String)];
   const shell = spawn('sh', args, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   shell.unref();
-  return { dismiss: () => void shell.kill('SIGKILL') };
+  return () => void shell.kill('SIGKILL');
 }

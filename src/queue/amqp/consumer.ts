@@ -23,6 +23,7 @@ export class AmqpConsumer implements Consumer {
   readonly #source: Source;
   readonly #options: ConsumerOptions;
   readonly #link: Link<Inlet>;
+  readonly #burials = new Set<Promise<void>>();
   #inlet: Inlet | undefined;
   #stopping: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -46,8 +47,14 @@ export class AmqpConsumer implements Consumer {
 
   /** Flushes the settlements; what is not settled goes back to the queue. */
   close(): Promise<void> {
-    this.#closing ??= this.stop().then(() => this.#link.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.stop();
+    await Promise.allSettled(this.#burials);
+    await this.#link.close();
   }
 
   async #subscribe(session: Session): Promise<Inlet> {
@@ -73,7 +80,21 @@ export class AmqpConsumer implements Consumer {
   }
 
   #deliver(inlet: Inlet, message: ConsumeMessage): void {
-    if (!inlet.void) this.#options.onDelivery(toDelivery(inlet, message, this.#source.bury));
+    if (inlet.void) return;
+    const delivery = toDelivery(inlet, message, this.#source.bury);
+    this.#options.onDelivery({
+      ...delivery,
+      deadLetter: (error) => this.#follow(delivery.deadLetter(error)),
+    });
+  }
+
+  async #follow(burial: Promise<void>): Promise<void> {
+    this.#burials.add(burial);
+    try {
+      await burial;
+    } finally {
+      this.#burials.delete(burial);
+    }
   }
 
   #lose(inlet: Inlet): void {

@@ -10,7 +10,8 @@ import { deadLetterId, fromDeadLetter, toResubmission } from './message.ts';
  * its channel: what one operator holds, another does not see for that moment.
  */
 export const amqpDeadLetters = (publisher: Publisher, topology: Topology, patience: number): DeadLetters => {
-  const perform = <R>(task: (channel: Channel) => Promise<R>) => translated(publisher.perform(task, { patience }));
+  const perform = <R>(task: (channel: Channel) => Promise<R>) =>
+    translated(publisher.perform(task, { patience }));
   const take = (id: string, before: (letter: GetMessage) => Promise<void>) =>
     perform(async (channel) => {
       const letter = await find(channel, topology.dead, id);

@@ -26,7 +26,12 @@ export const toSubmission = ({ submit }: Topology, { id, machine, body }: Submis
 });
 
 /** The message as it came, with the reason why it can never become a run. */
-export const toDeadLetter = ({ dead }: Topology, message: AmqpMessage, error: string, now: number): Outgoing => ({
+export const toDeadLetter = (
+  { dead }: Topology,
+  message: AmqpMessage,
+  error: string,
+  now: number,
+): Outgoing => ({
   exchange: dead,
   routingKey: message.fields.routingKey,
   body: message.content,
@@ -38,7 +43,10 @@ export const toDeadLetter = ({ dead }: Topology, message: AmqpMessage, error: st
 });
 
 /** A dead letter as the submission that it was. */
-export const toResubmission = ({ submit }: Topology, { properties, fields, content }: AmqpMessage): Outgoing => ({
+export const toResubmission = (
+  { submit }: Topology,
+  { properties, fields, content }: AmqpMessage,
+): Outgoing => ({
   exchange: submit,
   routingKey: fields.routingKey,
   body: content,
@@ -65,15 +73,38 @@ export const deadLetterId = ({ properties }: AmqpMessage): string =>
  * closes the channel of anyone who publishes under the `userId` of another.
  */
 const carried = (properties: MessageProperties, headers: Record<string, unknown>): Options.Publish => {
-  const { contentType, contentEncoding, priority, correlationId, replyTo, messageId, timestamp, type, appId } = properties;
+  const {
+    contentType,
+    contentEncoding,
+    priority,
+    correlationId,
+    replyTo,
+    messageId,
+    timestamp,
+    type,
+    appId,
+  } = properties;
   return {
-    contentType, contentEncoding, priority, correlationId, replyTo, messageId, timestamp, type, appId,
+    contentType,
+    contentEncoding,
+    priority,
+    correlationId,
+    replyTo,
+    messageId,
+    timestamp,
+    type,
+    appId,
     headers: { ...sendersOwn(properties.headers ?? {}), ...headers },
   };
 };
 
 /** What the broker noted about an earlier life would mislead it in the next one: it looks for cycles in `x-death`. */
 const sendersOwn = (headers: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !/^x-(first-|last-)?death|^x-(delivery|acquired)-count$/.test(name)));
+  Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => !/^x-(first-|last-)?death|^x-(delivery|acquired)-count$/.test(name),
+    ),
+  );
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;

@@ -59,7 +59,12 @@ export const openAmqp = (options: AmqpOptions): Amqp => {
   };
 };
 
-type Parts = Pick<AmqpOptions, 'log' | 'tls'> & { patience: number; address: Address; topology: Topology; publisher: Publisher };
+type Parts = Pick<AmqpOptions, 'log' | 'tls'> & {
+  patience: number;
+  address: Address;
+  topology: Topology;
+  publisher: Publisher;
+};
 
 const queueOf = ({ log, tls, patience, address, topology, publisher }: Parts): Queue => {
   const consumers = new Set<AmqpConsumer>();

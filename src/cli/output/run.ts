@@ -1,0 +1,77 @@
+import { contextOf } from '../../engine/chart.ts';
+import { refOf } from '../../engine/run.ts';
+import type { Run, Transition } from '../../engine/run.ts';
+import type { WaitingFor } from '../waiting.ts';
+import { formatDuration } from '../duration.ts';
+import { print } from '../io.ts';
+import type { Io } from '../io.ts';
+import { safe } from './safe.ts';
+import { paint, statusStyle } from './style.ts';
+import { tableLines } from './table.ts';
+import { age, shownClock, shownTime } from './time.ts';
+
+/** A run as a person reads it, from top to bottom. */
+export const printRun = (io: Io, { run, waitingFor, history, now }: { run: Run; waitingFor: WaitingFor; history: readonly Transition[]; now: number }): void => {
+  const heading = (text: string) => print(io, `\n${paint(io, 'bold', text)}`);
+  printFields(io, [
+    ['id', safe(run.id)],
+    ['machine', safe(refOf(run))],
+    ['state', `${paint(io, statusStyle[run.status], safe(run.state))}${run.status === 'active' ? '' : ', final'}`],
+    ['since', `${shownTime(io, run.updatedAt)} (${age(run.updatedAt, now)} ago)`],
+    ['created', shownTime(io, run.createdAt)],
+    ...(waitingFor === null ? [] : waitingText(io, waitingFor, now).map((text): Field => ['waits for', text])),
+    ...(run.reason === null ? [] : [['reason', paint(io, 'red', safe(run.reason))] satisfies Field]),
+  ]);
+  heading('Data');
+  for (const line of JSON.stringify(contextOf(run.snapshot), null, 2).split('\n')) print(io, `  ${safe(line)}`);
+  heading('Timeline');
+  printTimeline(io, history);
+};
+
+export type Field = readonly [name: string, text: string];
+
+/** A name and its value a line; the values went through `safe`. */
+export const printFields = (io: Io, fields: readonly Field[]): void => {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  for (const [name, text] of fields) print(io, `${paint(io, 'dim', name.padEnd(width))}  ${text}`);
+};
+
+const waitingText = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number): string[] => {
+  if (waitingFor.length === 0) return ['an event'];
+  return waitingFor.map((wanted) => {
+    switch (wanted.type) {
+      case 'call':
+        return `the answer of ${safe(wanted.call)}, attempt ${wanted.attempt}, key ${safe(wanted.key)}`;
+      case 'timer':
+        return `"${safe(wanted.event)}" until ${shownTime(io, Date.parse(wanted.until))} (${inTime(Date.parse(wanted.until) - now)})`;
+      case 'machine':
+        return `a worker that knows ${safe(wanted.machine)}: it is not known here, name its module with --machines`;
+    }
+  });
+};
+
+const inTime = (ms: number): string => (ms > 0 ? `in ${formatDuration(ms)}` : 'due: a worker goes on with it');
+
+const columns = [
+  { head: 'SEQ', align: 'right' }, { head: 'TIME' }, { head: 'EVENT', shrinks: true }, { head: 'FROM → TO', shrinks: true },
+  { head: 'TRY', align: 'right' }, { head: 'TOOK', align: 'right' },
+] as const;
+
+/** A line for each transition; below it what came back, as long as it is. */
+const printTimeline = (io: Io, history: readonly Transition[]): void => {
+  const rows = history.map(({ seq, at, event, from, to, attempt, duration }) => [
+    String(seq), shownClock(io, at), safe(event), safe(from === null ? to : `${from} → ${to}`),
+    attempt === null ? '' : String(attempt), duration === null ? '' : formatDuration(duration),
+  ]);
+  const [head = '', ...lines] = tableLines(io, columns, rows);
+  print(io, head);
+  for (const [index, line] of lines.entries()) {
+    print(io, line);
+    for (const detail of detailsOf(io, history[index]!)) print(io, `     ${detail}`);
+  }
+};
+
+const detailsOf = (io: Io, { error, receipt }: Transition): string[] => [
+  ...(error === null ? [] : [paint(io, 'red', safe(error))]),
+  ...(receipt === null ? [] : [paint(io, 'dim', `receipt ${safe(JSON.stringify(receipt))}`)]),
+];

@@ -1,0 +1,296 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { answerTo, dueOf, error, ok, testClock, todoMachine } from '../../test/harness/engine.ts';
+import { advance, start } from '../engine/interpreter.ts';
+import type { Incident, Run, Step } from '../engine/run.ts';
+import { suspectAfter } from './store.ts';
+import type { Change, Store } from './store.ts';
+
+export type StoreUnderTest = {
+  readonly store: Store;
+  /** The same runs through another connection, as another process has them. */
+  another(): Store;
+  /** Makes the store take a worker for dead. */
+  kill(worker: string): Promise<void>;
+  todos(): string[];
+  close(): Promise<void>;
+};
+
+const machine = todoMachine();
+const refs = [machine.ref];
+const clock = testClock();
+
+const begin = (id: string, title = 'Buy milk'): Change => ({ ...start(machine, id, { title }, clock), expected: null });
+
+const onTopOf = (run: Run, step: Step): Change => ({ ...step, expected: run.seq });
+
+const stepOf = (run: Run, incident: Incident): Change => onTopOf(run, advance(machine, run, incident, clock)!);
+
+/** What every store promises; each adapter passes it. */
+export const describeStore = (name: string, open: () => Promise<StoreUnderTest>): void => {
+  describe(name, () => {
+    let under: StoreUnderTest;
+    let store: Store;
+
+    beforeEach(async () => {
+      under = await open();
+      store = under.store;
+      expect(await store.prepare([machine])).toEqual([]);
+      await store.join('a');
+      await store.join('b');
+    });
+    afterEach(() => under.close());
+
+    const create = async (worker: string, ...ids: string[]): Promise<Run[]> => {
+      const changes = ids.map((id) => begin(id));
+      expect(await store.commit(worker, changes)).toEqual(ids.map(() => ({ type: 'committed' })));
+      return changes.map(({ run }) => run);
+    };
+
+    const commitOne = async (worker: string, change: Change) => (await store.commit(worker, [change]))[0]!.type;
+
+    describe('a commit', () => {
+      test('gives back the record, its history and its own writes as they were', async () => {
+        const [run] = await create('a', 'r1');
+        expect(await store.get('r1')).toEqual(run);
+        expect(await store.history('r1')).toEqual(begin('r1').transitions);
+        expect(under.todos()).toEqual(['r1']);
+      });
+
+      test('on top of another record than the expected one is a conflict, and changes nothing', async () => {
+        const [run] = await create('a', 'r1');
+        const change = stepOf(run!, answerTo(machine, run!, ok()));
+        expect(await commitOne('a', { ...change, expected: run!.seq - 1 })).toBe('conflict');
+        expect(await store.get('r1')).toEqual(run);
+        expect(await store.history('r1')).toHaveLength(3);
+      });
+
+      test('of a run that another worker holds is a conflict', async () => {
+        const [run] = await create('a', 'r1');
+        expect(await commitOne('b', stepOf(run!, answerTo(machine, run!, ok())))).toBe('conflict');
+      });
+
+      test('that creates a run a second time is a conflict, and saves no second todo', async () => {
+        await create('a', 'r1');
+        expect(await commitOne('b', begin('r1', 'Buy bread'))).toBe('conflict');
+        expect(await store.get('r1')).toMatchObject({ input: '{"title":"Buy milk"}' });
+      });
+
+      test('keeps the other runs of the turn when one of them is in conflict or rejected', async () => {
+        await create('a', 'r1');
+        const broken = { ...begin('r2'), writes: [{ sql: 'INSERT INTO todos (id) VALUES (:id)', params: { id: 'r2' } }] };
+        const outcomes = await store.commit('a', [begin('r1'), broken, begin('r3')]);
+        expect(outcomes.map(({ type }) => type)).toEqual(['conflict', 'rejected', 'committed']);
+        expect(await store.get('r2')).toBeUndefined();
+        expect(await store.history('r2')).toEqual([]);
+        expect(under.todos()).toEqual(['r1', 'r3']);
+      });
+
+      test('after a conflict leaves the run to whoever resumes it next', async () => {
+        const [run] = await create('a', 'r1');
+        const change = stepOf(run!, answerTo(machine, run!, ok()));
+        await commitOne('a', { ...change, expected: 1 });
+        expect(await store.resume('b', refs, 10)).toMatchObject([{ run: { id: 'r1' } }]);
+      });
+    });
+
+    describe('a run', () => {
+      test('belongs to the worker that created it, until that one leaves', async () => {
+        await create('a', 'r1');
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+        await store.leave('a');
+        expect((await store.resume('b', refs, 10)).map(({ run }) => run.id)).toEqual(['r1']);
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+      });
+
+      test('of a dead worker goes to the next one that looks', async () => {
+        const [run] = await create('a', 'r1');
+        await under.kill('a');
+        await store.renew('b');
+        expect(await store.resume('b', refs, 10)).toEqual([{ run, resumes: 1 }]);
+      });
+
+      test('that was taken over is not changed by the one who comes back late', async () => {
+        const [run] = await create('a', 'r1');
+        await under.kill('a');
+        await store.renew('b');
+        await store.resume('b', refs, 10);
+        expect(await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())))).toBe('conflict');
+        expect(await commitOne('b', stepOf(run!, answerTo(machine, run!, ok())))).toBe('committed');
+      });
+
+      test('that is final is resumed by nobody', async () => {
+        const [run] = await create('a', 'r1');
+        await commitOne('a', stepOf(run!, { type: 'cancelled' }));
+        await store.leave('a');
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+      });
+
+      test('of a machine that is not registered stays untouched, and is reported', async () => {
+        await create('a', 'r1');
+        await store.leave('a');
+        expect(await store.resume('b', ['create-todo@2'], 10)).toEqual([]);
+        expect(await store.stranded(['create-todo@2'])).toEqual([{ ref: 'create-todo@1', count: 1 }]);
+        expect(await store.stranded(refs)).toEqual([]);
+      });
+
+      test('is resumed in pages', async () => {
+        await create('a', 'r1', 'r2', 'r3');
+        await store.leave('a');
+        expect(await store.resume('b', refs, 2)).toHaveLength(2);
+        expect(await store.resume('b', refs, 2)).toHaveLength(1);
+      });
+    });
+
+    describe('a run that takes its worker down', () => {
+      const die = async (worker: string) => {
+        await store.join(worker);
+        const resumed = await store.resume(worker, refs, 10);
+        await under.kill(worker);
+        await store.renew('b');
+        return resumed;
+      };
+
+      test('is counted, and taken up alone once it is a suspect', async () => {
+        await create('a', 'r1', 'r2');
+        await under.kill('a');
+        await store.renew('b');
+        for (let count = 1; count <= suspectAfter; count++) {
+          expect((await die(`w${count}`)).map(({ resumes }) => resumes)).toEqual([count, count]);
+        }
+        const alone = await die('w8');
+        expect(alone.map(({ resumes }) => resumes)).toEqual([suspectAfter + 1]);
+        await create('b', 'r3');
+      });
+
+      test('is innocent again after a transition', async () => {
+        await create('a', 'r1');
+        await under.kill('a');
+        await store.renew('b');
+        await store.join('c');
+        const [resumed] = await store.resume('c', refs, 10);
+        expect(await commitOne('c', stepOf(resumed!.run, answerTo(machine, resumed!.run, ok())))).toBe('committed');
+        await under.kill('c');
+        await store.renew('b');
+        expect((await store.resume('b', refs, 10))[0]!.resumes).toBe(1);
+      });
+
+      test('is not counted while it only waits', async () => {
+        const [run] = await create('a', 'r1');
+        await commitOne('a', stepOf(run!, answerTo(machine, run!, error('away'))));
+        await under.kill('a');
+        await store.renew('b');
+        expect((await die('c'))[0]!.resumes).toBe(0);
+        expect((await die('d'))[0]!.resumes).toBe(0);
+      });
+
+      test('is not counted when its worker left in good order', async () => {
+        await create('a', 'r1');
+        await store.leave('a');
+        await store.resume('b', refs, 10);
+        await store.leave('b');
+        await store.join('c');
+        expect((await store.resume('c', refs, 10))[0]!.resumes).toBe(1);
+      });
+    });
+
+    describe('a claim', () => {
+      const claim = async (worker: string, id: string, redelivered = false) => (await store.claim(worker, [{ id, redelivered }]))[0]!;
+
+      test('tells unknown, final, held by this one and held by another apart', async () => {
+        const [done] = await create('a', 'r1', 'r2');
+        await commitOne('a', stepOf(done!, { type: 'cancelled' }));
+        expect((await claim('a', 'r0')).type).toBe('unknown');
+        expect((await claim('b', 'r1')).type).toBe('final');
+        expect((await claim('a', 'r2')).type).toBe('claimed');
+        expect(await claim('b', 'r2')).toMatchObject({ type: 'busy', input: '{"title":"Buy milk"}' });
+      });
+
+      test('by a redelivered message voids the lease of whoever held the run', async () => {
+        const [run] = await create('a', 'r1');
+        expect((await claim('b', 'r1', true)).type).toBe('claimed');
+        expect(await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())))).toBe('conflict');
+      });
+
+      test('takes a run that nobody holds', async () => {
+        await create('a', 'r1');
+        await store.leave('a');
+        expect((await claim('b', 'r1')).type).toBe('claimed');
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+      });
+    });
+
+    describe('a person', () => {
+      test('takes a run from its worker, which is told', async () => {
+        const [run] = await create('a', 'r1');
+        const change = stepOf(run!, { type: 'cancelled' });
+        expect(await store.amend({ ...change, expected: run!.seq })).toEqual({ type: 'committed' });
+        expect((await store.renew('a')).evicted).toEqual(['r1']);
+        expect((await store.renew('a')).evicted).toEqual([]);
+        expect(await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())))).toBe('conflict');
+      });
+
+      test('does not overwrite what happened meanwhile', async () => {
+        const [run] = await create('a', 'r1');
+        await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())));
+        expect((await store.amend({ ...stepOf(run!, { type: 'cancelled' }), expected: run!.seq })).type).toBe('conflict');
+      });
+
+      test('finds runs by prefix, state, status and machine, the newest first', async () => {
+        const [run] = await create('a', 'ab1', 'ab2', 'b%1');
+        await commitOne('a', stepOf(run!, { type: 'cancelled' }));
+        expect(await store.find('ab', 10)).toEqual(['ab1', 'ab2']);
+        expect(await store.find('b%', 10)).toEqual(['b%1']);
+        expect(await store.find('%', 10)).toEqual([]);
+        const ids = async (filter: object) => (await store.list({ limit: 10, ...filter })).map(({ id }) => id);
+        expect(await ids({})).toEqual(['b%1', 'ab2', 'ab1']);
+        expect(await ids({ limit: 1 })).toEqual(['b%1']);
+        expect(await ids({ state: 'sendingAlert' })).toEqual(['b%1', 'ab2']);
+        expect(await ids({ status: 'cancelled' })).toEqual(['ab1']);
+        expect(await ids({ machine: 'other' })).toEqual([]);
+      });
+
+      test('counts runs by state, with the oldest of each', async () => {
+        await create('a', 'r1', 'r2');
+        expect(await store.census()).toEqual([
+          { machine: 'create-todo', version: '1', status: 'active', state: 'sendingAlert', count: 2, oldest: clock.at },
+        ]);
+      });
+    });
+
+    test('a timer survives as it was', async () => {
+      const [run] = await create('a', 'r1');
+      const change = stepOf(run!, answerTo(machine, run!, error('away')));
+      await commitOne('a', change);
+      const kept = (await store.get('r1'))!;
+      expect(dueOf(kept)).toEqual(dueOf(change.run));
+    });
+
+    test('a worker that was taken for dead learns of it', async () => {
+      await under.kill('a');
+      await store.renew('b');
+      expect((await store.renew('a')).held).toBe(false);
+    });
+
+    test('a machine that changed under its version is noticed while unfinished runs of it exist', async () => {
+      const [run] = await create('a', 'r1');
+      const changed = { ...machine, structure: '{}' };
+      expect(await store.prepare([changed])).toEqual(['create-todo@1']);
+      await commitOne('a', stepOf(run!, { type: 'cancelled' }));
+      expect(await store.prepare([changed])).toEqual([]);
+    });
+
+    test('another process’s commit is noticed, one’s own is not', async () => {
+      const seen = Promise.withResolvers<void>();
+      const watcher = store.watch(seen.resolve);
+      const other = under.another();
+      await other.join('c');
+      await seen.promise;
+      watcher.close();
+    });
+
+    test('of two processes that create one run at once, one wins', async () => {
+      const outcomes = await Promise.all([store.commit('a', [begin('r1')]), under.another().commit('b', [begin('r1')])]);
+      expect(outcomes.flat().map(({ type }) => type).toSorted()).toEqual(['committed', 'conflict']);
+    });
+  });
+};
