@@ -8,7 +8,7 @@ import { followAlerts, peekAlerts } from '../effects/alerts-amqp-reader.ts';
 import type { PublishedAlert } from '../effects/alerts-amqp-reader.ts';
 import type { Database } from '../sqlite/database.ts';
 import type { Archive } from '../store/store.ts';
-import { interrupted } from './interrupted.ts';
+import { interrupted } from './commands/worker.ts';
 
 /** An alert as it was sent. A repeat has the key of an earlier one: a receiver drops it. */
 export type ReceivedAlert = {
@@ -53,7 +53,9 @@ export const alertsInStore = (db: Database, archive: Pick<Archive, 'watch'>): Al
       return { alerts: alerts.slice(-limit), hasMore: count > limit };
     },
     async follow(onAlert, signal) {
-      const pass = () => readNew().forEach(onAlert);
+      const pass = () => {
+        for (const alert of readNew()) onAlert(alert);
+      };
       const watcher = archive.watch(pass);
       pass(); // what came before the watch began
       await interrupted(signal);

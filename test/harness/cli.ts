@@ -14,7 +14,7 @@ export type CliOptions = {
   timeout?: number;
 };
 
-export type CliExit = { code: number | null; signal: NodeJS.Signals | null };
+type CliExit = { code: number | null; signal: NodeJS.Signals | null };
 export type CliResult = CliExit & { stdout: string; stderr: string };
 
 export interface CliProcess {

@@ -5,6 +5,8 @@ import type { WaitingFor } from '../waiting.ts';
 import { formatDuration } from '../duration.ts';
 import { print } from '../io.ts';
 import type { Io } from '../io.ts';
+import { printFields } from './fields.ts';
+import type { Field } from './fields.ts';
 import { safe } from './safe.ts';
 import { paint, statusStyle } from './style.ts';
 import { tableLines } from './table.ts';
@@ -28,14 +30,6 @@ export const printRun = (io: Io, { run, waitingFor, history, now }: { run: Run; 
   printTimeline(io, history);
 };
 
-export type Field = readonly [name: string, text: string];
-
-/** A name and its value a line; the values went through `safe`. */
-export const printFields = (io: Io, fields: readonly Field[]): void => {
-  const width = Math.max(...fields.map(([name]) => name.length));
-  for (const [name, text] of fields) print(io, `${paint(io, 'dim', name.padEnd(width))}  ${text}`);
-};
-
 const waitingText = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number): string[] => {
   if (waitingFor.length === 0) return ['an event'];
   return waitingFor.map((wanted) => {
@@ -57,19 +51,27 @@ const columns = [
   { head: 'TRY', align: 'right' }, { head: 'TOOK', align: 'right' },
 ] as const;
 
+/** Something that happened around the run, shown between the transitions before and after it. */
+export type Mark = { readonly at: number; readonly text: string };
+
 /** A line for each transition; below it what came back, as long as it is. */
-const printTimeline = (io: Io, history: readonly Transition[]): void => {
+export const printTimeline = (io: Io, history: readonly Transition[], marks: readonly Mark[] = []): void => {
   const rows = history.map(({ seq, at, event, from, to, attempt, duration }) => [
     String(seq), shownClock(io, at), safe(event), safe(from === null ? to : `${from} → ${to}`),
     attempt === null ? '' : String(attempt), duration === null ? '' : formatDuration(duration),
   ]);
   const [head = '', ...lines] = tableLines(io, columns, rows);
   print(io, head);
+  const left = [...marks];
   for (const [index, line] of lines.entries()) {
+    while (left[0] && left[0].at <= history[index]!.at) print(io, markText(io, left.shift()!));
     print(io, line);
     for (const detail of detailsOf(io, history[index]!)) print(io, `     ${detail}`);
   }
+  for (const mark of left) print(io, markText(io, mark));
 };
+
+const markText = (io: Io, { at, text }: Mark): string => paint(io, 'yellow', `  ─  ${shownClock(io, at)}  ${text}`);
 
 const detailsOf = (io: Io, { error, receipt }: Transition): string[] => [
   ...(error === null ? [] : [paint(io, 'red', safe(error))]),

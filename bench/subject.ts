@@ -1,0 +1,135 @@
+/** What is measured: a worker process, the queue that feeds it, and the proof that it did all of its work. */
+import { randomUUIDv7 } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { quiet } from '../src/cli/log.ts';
+import { openAmqp } from '../src/queue/amqp/open.ts';
+import type { Amqp } from '../src/queue/amqp/open.ts';
+import { EmbeddedQueue } from '../src/queue/embedded/embedded-queue.ts';
+import type { Queue } from '../src/queue/queue.ts';
+import { openDatabase } from '../src/sqlite/database.ts';
+import type { Database } from '../src/sqlite/database.ts';
+import { startChild } from './child.ts';
+import type { Child } from './child.ts';
+
+export const subjects = { floor: 'the floor', holdfast: 'Holdfast on RabbitMQ', embedded: 'Holdfast embedded' } as const;
+export type SubjectName = keyof typeof subjects;
+
+export type Surroundings = {
+  readonly amqpUrl: string;
+  readonly auditUrl: string;
+  /** On a disk. */
+  readonly folder: string;
+  readonly inFlight: number;
+  /** Where the worker under test writes a CPU profile. */
+  readonly cpuProf?: string | undefined;
+};
+
+/** One worker with a queue and a store that nobody used before. */
+export type Subject = {
+  /** Resolves when the todo is safe in the queue. */
+  submit(id: string): Promise<void>;
+  start(): Promise<Child>;
+  /**
+   * After the worker has left.
+   * @throws where a todo is not done: its message acked, its alert sent, and its run final where there is a store
+   */
+  prove(count: number): Promise<void>;
+  close(): Promise<void>;
+};
+
+const machine = 'create-todo@1';
+
+export const openSubject = (name: SubjectName, surroundings: Surroundings): Subject => {
+  const folder = mkdtempSync(path.join(surroundings.folder, `${name}-`));
+  const store = path.join(folder, 'bench.db');
+  const prefix = `bench.${randomUUIDv7()}`;
+  const { amqpUrl, auditUrl, inFlight, cpuProf } = surroundings;
+  const profile = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`];
+  const worker = (queue: string) => [
+    '--store', store, '--queue', queue, '--prefix', prefix, '--audit-url', auditUrl, '--concurrency', `${inFlight}`, '--log-level', 'warn',
+  ];
+  const parts = name === 'embedded' ? openEmbedded(store) : openBroker(amqpUrl, prefix);
+  return {
+    submit: (id) => parts.queue.publish({ id, machine, body: bodyOf(id) }),
+    start: () => {
+      if (name === 'floor') return startChild('floor.ts', [amqpUrl, prefix, auditUrl, `${inFlight}`], profile);
+      return startChild('holdfast.ts', worker(name === 'embedded' ? 'embedded' : amqpUrl), profile);
+    },
+    prove: async (count) => {
+      await proveSettled(parts.queue);
+      expect('alerts', await parts.alerts(), count);
+      if (name !== 'floor') proveFinal(store, count);
+    },
+    close: async () => {
+      await parts.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+/** Fills the queue with new todos; returns their ids. */
+export const fill = async ({ submit }: Subject, count: number): Promise<string[]> => {
+  const ids = Array.from({ length: count }, () => randomUUIDv7());
+  const atOnce = 1000;
+  for (let from = 0; from < count; from += atOnce) await Promise.all(ids.slice(from, from + atOnce).map(submit));
+  return ids;
+};
+
+type Parts = { queue: Queue; alerts(): Promise<number>; close(): Promise<void> };
+
+const openBroker = (url: string, prefix: string): Parts => {
+  const amqp = openAmqp({ url, prefix, log: quiet });
+  return {
+    queue: amqp.queue,
+    alerts: () => countAlerts(amqp),
+    close: async () => {
+      await amqp.remove();
+      await amqp.queue.close();
+    },
+  };
+};
+
+const countAlerts = ({ publisher, topology }: Amqp): Promise<number> =>
+  publisher.perform(async (channel) => (await channel.checkQueue(topology.alerts)).messageCount, { patience: 10_000 });
+
+const openEmbedded = (store: string): Parts => {
+  const db = openDatabase(store);
+  const queue = new EmbeddedQueue(db);
+  return {
+    queue,
+    alerts: async () => count(db, 'alerts'),
+    close: async () => {
+      await queue.close();
+      db.close();
+    },
+  };
+};
+
+const count = (db: Database, table: string): number => db.get<{ rows: number }>(`SELECT count(*) AS rows FROM ${table}`)!.rows;
+
+/** What was not acked is in the queue again once its worker has left; a broker may take a moment for that. */
+const proveSettled = async (queue: Queue): Promise<void> => {
+  for (let tries = 0; ; tries++) {
+    const { ready, waiting, dead } = await queue.depth();
+    if (ready + waiting + dead === 0) return;
+    if (tries === 20) throw new Error(`every audit entry came, but ${ready} messages are in the queue, ${waiting} on a lap, and ${dead} dead`);
+    await delay(100);
+  }
+};
+
+const proveFinal = (store: string, wanted: number): void => {
+  const db = openDatabase(store);
+  expect('runs', count(db, "runs WHERE status = 'done'"), wanted);
+  expect('todos', count(db, 'todos'), wanted);
+  // start, save done, make done, alert done, audit done
+  expect('history rows', count(db, 'transitions'), wanted * 5);
+  db.close();
+};
+
+const expect = (what: string, found: number, wanted: number): void => {
+  if (found !== wanted) throw new Error(`${wanted} ${what} were expected, there are ${found}`);
+};
+
+const bodyOf = (id: string): Buffer => Buffer.from(JSON.stringify({ title: `Buy milk ${id}`, notes: 'two litres, the fresh one' }));
