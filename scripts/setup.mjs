@@ -20,13 +20,18 @@ function packagesAreCurrent() {
     const wanted = readPackages('package-lock.json');
     const installed = readPackages('node_modules/.package-lock.json');
     return (
-      Object.entries(wanted).every(([name, { integrity, optional }]) =>
-        name in installed ? installed[name].integrity === integrity : optional,
-      ) && Object.keys(installed).every((name) => name in wanted)
+      Object.keys(installed).every((name) => name in wanted) &&
+      Object.entries(wanted).every(([name, entry]) => isInstalled(entry, installed[name]))
     );
   } catch {
     return false;
   }
+}
+
+function isInstalled(wanted, installed) {
+  if (!installed) return wanted.optional === true;
+  if (wanted.version !== installed.version) return false;
+  return !wanted.integrity || wanted.integrity === installed.integrity;
 }
 
 function readPackages(file) {

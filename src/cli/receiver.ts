@@ -1,6 +1,7 @@
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
 /** What a receiver has seen under one key: a well-made one acts on the first and drops the repeats. */
 export type Received = { readonly key: string; readonly body: unknown; readonly deliveries: number };
@@ -12,10 +13,12 @@ export type AuditReceiver = {
   close(): Promise<void>;
 };
 
+type Refusal = number | undefined | void;
+
 type ReceiverOptions = {
   readonly port?: number;
-  /** Called before each answer; the answer waits for it. */
-  readonly onEntry?: (entry: Received) => void | Promise<void>;
+  /** Called before each answer, which waits for it. A status that it returns is the answer: the entry is refused. */
+  readonly onEntry?: (entry: Received) => Refusal | Promise<Refusal>;
 };
 
 /** An audit service of the kind that Holdfast calls, on loopback: it keeps entries by key and drops repeats. */
@@ -23,12 +26,18 @@ export const startAuditReceiver = async ({ port = 0, onEntry }: ReceiverOptions 
   const received = new Map<string, Received>();
   const app = new Hono();
   app.post('/audit', bodyLimit({ maxSize: 1024 * 1024 }), async (context) => {
-    const key = context.req.header('idempotency-key');
-    if (key === undefined) return context.text('Idempotency-Key is missing', 400);
+    const header = context.req.header('idempotency-key');
+    if (header === undefined) return context.text('Idempotency-Key is missing', 400);
+    const key = unquoted(header);
     const before = received.get(key);
-    const entry = { key: unquoted(key), body: await context.req.json<unknown>(), deliveries: (before?.deliveries ?? 0) + 1 };
+    const entry = { key, body: await context.req.json<unknown>(), deliveries: (before?.deliveries ?? 0) + 1 };
     received.set(key, entry);
-    await onEntry?.(entry);
+    const refusal = await onEntry?.(entry);
+    if (refusal !== undefined) {
+      if (before) received.set(key, before);
+      else received.delete(key);
+      return context.text('refused', refusal as ContentfulStatusCode);
+    }
     return context.body(null, before ? 200 : 201);
   });
   const listening = Promise.withResolvers<number>();

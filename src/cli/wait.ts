@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal } from '../engine/run.ts';
 import type { Run } from '../engine/run.ts';
@@ -54,11 +53,12 @@ const seeAllFinal = async (archive: Archive, pending: Map<string, Checked>, sign
 };
 
 const storeOf = async (options: WaitOptions, signal: AbortSignal, count: number) => {
-  while (!existsSync(options.store)) {
+  while (!signal.aborted) {
+    const open = openArchive(options);
+    if (open) return open;
     await delay(lookMs, undefined, { signal }).catch(() => {});
-    if (signal.aborted) throw gaveUp(options, count);
   }
-  return openArchive(options)!;
+  throw gaveUp(options, count);
 };
 
 const gaveUp = ({ io, store }: WaitOptions, count: number): CliError => {

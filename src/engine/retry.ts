@@ -7,7 +7,7 @@ export const defaultRetry: RetryPolicy = { base: 200, cap: 60_000, giveUpAfter: 
 /** What a machine remembers of a step that fails: how often, since when, and how long it waits now. */
 export type Failure = { count: number; since: number; wait: number; message: string };
 
-/** What the engine puts into the `error` of an error event: no clock and no dice inside a machine. */
+/** What the engine puts into the `error` of an error event: there is no clock and no dice inside a machine. */
 export type CallError = {
   message: string;
   permanent: boolean;
@@ -21,7 +21,8 @@ export type CallError = {
  * which failed together do not come back together. A `Retry-After` is a floor under it.
  * Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
-export const failedAgain = (policy: RetryPolicy, before: Failure | null, error: CallError): Failure => {
+export const failedAgain = (policy: RetryPolicy, before: Failure | null, event: object): Failure => {
+  const error = errorOf(event);
   const count = (before?.count ?? 0) + 1;
   const ceiling = Math.min(policy.cap, policy.base * 2 ** Math.min(count - 1, 50));
   const floor = Math.min(error.retryAfter ?? 0, policy.giveUpAfter);
@@ -33,6 +34,10 @@ export const failedAgain = (policy: RetryPolicy, before: Failure | null, error: 
   };
 };
 
-/** True once the step has been failing for as long as the policy allows. */
-export const isExhausted = (policy: RetryPolicy, before: Failure | null, error: CallError): boolean =>
-  error.at - (before?.since ?? error.at) >= policy.giveUpAfter;
+/** True for a permanent error, and once the step has been failing for as long as the policy allows. */
+export const cannotSucceed = (policy: RetryPolicy, before: Failure | null, event: object): boolean => {
+  const { permanent, at } = errorOf(event);
+  return permanent || at - (before?.since ?? at) >= policy.giveUpAfter;
+};
+
+const errorOf = (event: object): CallError => (event as { error: CallError }).error;

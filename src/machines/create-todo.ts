@@ -2,8 +2,8 @@ import { assign, setup } from 'xstate';
 import { z } from 'zod';
 import { call } from '../engine/definition.ts';
 import type { Definition, LocalCall, RemoteCall, Start } from '../engine/definition.ts';
-import { defaultRetry, failedAgain, isExhausted } from '../engine/retry.ts';
-import type { CallError, Failure, RetryPolicy } from '../engine/retry.ts';
+import { cannotSucceed, defaultRetry, failedAgain } from '../engine/retry.ts';
+import type { Failure, RetryPolicy } from '../engine/retry.ts';
 
 export const todoInput = z.strictObject({
   title: z
@@ -35,13 +35,10 @@ const chart = (retry: RetryPolicy) =>
       sendAudit: call<void, AuditEntry>(),
     },
     actions: {
-      noteFailure: assign(({ context, event }) => ({ failure: failedAgain(retry, context.failure, errorOf(event)) })),
+      noteFailure: assign(({ context, event }) => ({ failure: failedAgain(retry, context.failure, event) })),
       forgetFailure: assign({ failure: null }),
     },
-    guards: {
-      cannotSucceed: ({ context, event }) =>
-        errorOf(event).permanent || isExhausted(retry, context.failure, errorOf(event)),
-    },
+    guards: { cannotSucceed: ({ context, event }) => cannotSucceed(retry, context.failure, event) },
     delays: { backoff: ({ context }) => context.failure?.wait ?? 0 },
   }).createMachine({
     id: 'create-todo',
@@ -99,8 +96,6 @@ const chart = (retry: RetryPolicy) =>
       cancelled: { type: 'final' },
     },
   });
-
-const errorOf = (event: object): CallError => (event as { error: CallError }).error;
 
 /** Saving again what is saved changes nothing: `retry --from saving` is safe. */
 const saveTodo: LocalCall = ({ id, title, notes, createdAt }: Todo) => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idOf, inbox } from './inbox.suite.ts';
+import { idOf, inbox, publish } from './inbox.suite.ts';
 import type { Queue } from './queue.ts';
 import type { OpenQueue } from './queue.suite.ts';
 
@@ -22,6 +22,15 @@ export const keepingDeadLetters = (open: Open): void => {
     });
     expect(letter!.at).toBeGreaterThanOrEqual(start);
     expect(letter!.at).toBeLessThanOrEqual(Date.now());
+  });
+
+  test('a dead letter does not come again by itself', async () => {
+    const { queue, another } = await open();
+    await bury(queue, ['a']);
+    await queue.close();
+    const heir = await another();
+    await publish(heir, 'next');
+    expect(idOf(await inbox(heir).next())).toBe('next');
   });
 
   test('they are listed oldest first, up to the limit, as often as one likes', async () => {

@@ -239,8 +239,9 @@ const ending = (open: Open) => {
     const { queue, another } = await open();
     const ids = Array.from({ length: 50 }, (_, index) => `run-${index}`);
     await Promise.all(ids.map((id) => publish(queue, id)));
-    const { next } = inbox(queue, { prefetch: 50 });
+    const { next, consumer } = inbox(queue, { prefetch: 50 });
     const deliveries = await Promise.all(ids.map(next));
+    await consumer.stop();
     for (const delivery of deliveries) delivery.ack();
     await queue.close();
     const heir = await another();

@@ -144,11 +144,17 @@ export const openDatabase = (path: string): Database => open(path, {}, (db) => {
   migrate(db, path);
 });
 
-/** Opens a store that is there for reading only, or nothing when there is none yet. @throws DatabaseError */
-export const openReadOnly = (path: string): Database | undefined =>
-  existsSync(path) ? open(path, { readonly: true }, (db) => void versionOf(db, path)) : undefined;
+/** Opens a store for reading only; nothing where none was made yet. @throws DatabaseError */
+export const openReadOnly = (path: string): Database | undefined => {
+  if (!existsSync(path)) return undefined;
+  let version = 0;
+  const db = open(path, { readonly: true }, (connection) => (version = versionOf(connection, path)));
+  if (version > 0) return db;
+  db.close(); // another process is just making it
+  return undefined;
+};
 
-const open = (path: string, options: Sqlite.Options, prepare: (db: Connection) => void): Database => {
+const open = (path: string, options: Sqlite.Options, prepare: (db: Connection) => unknown): Database => {
   let connection: Connection | undefined;
   try {
     connection = new Sqlite(path, { timeout: 5000, ...options });

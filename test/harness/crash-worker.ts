@@ -95,13 +95,13 @@ const wrappedCall = (name: string, remote: RemoteCall): RemoteCall => ({
   perform: (input, context) => pass(`call.${name}`, () => remote.perform(input, context)),
 });
 
-/** Every statement that belongs to a run or to a message, and every COMMIT after such. */
+/** Every statement that belongs to a run or to a message, and every COMMIT after such, until the drain. */
 const wrapStatements = (db: Database): void => {
   const ours = /\b(runs|transitions|todos|alerts|messages)\b/;
   const { run, exec } = db;
   let dirty = false;
   db.run = (sql, params) => {
-    if (!ours.test(sql)) return run.call(db, sql, params);
+    if (draining || !ours.test(sql)) return run.call(db, sql, params);
     dirty = true;
     return pass('db.run', () => run.call(db, sql, params));
   };
@@ -112,6 +112,7 @@ const wrapStatements = (db: Database): void => {
   };
 };
 
+let draining = false;
 const { db, store } = openStore(settings);
 wrapStatements(db);
 const { queue, amqp } = openQueue(settings, quiet, db);
@@ -136,6 +137,7 @@ const worker = new Worker({
 
 process.stdin.on('end', () => process.exit(1)).resume();
 process.once('SIGTERM', () => {
+  draining = true;
   void worker.drain().then(async () => {
     await audit.close();
     db.close();

@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process';
  * Call what it returns when they have ended by themselves.
  */
 export function guard(pids: number[], folder = ''): () => void {
-  const script = 'cat; kill -KILL "$@"; [ -z "$0" ] || rm -rf "$0"';
-  const args = ['-c', script, folder, '--', ...pids.map(String)];
+  const script = 'cat; kill -s KILL -- "$@"; [ -z "$0" ] || rm -rf "$0"';
+  const args = ['-c', script, folder, ...pids.map(String)];
   const shell = spawn('sh', args, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   shell.unref();
   return () => void shell.kill('SIGKILL');

@@ -88,13 +88,17 @@ const printAlerts = (io: Io, alerts: readonly ReceivedAlert[], output: AlertsOpt
   }
   const columns = heads.map((head, index) => ({ head, shrinks: index === 1 || index === 2 }));
   const rows = alerts.map(({ key, at, repeat, event }) => [
-    at === null || Number.isNaN(Date.parse(at)) ? '' : shownTime(io, Date.parse(at)),
+    at === null || Number.isNaN(Date.parse(at)) ? '' : alertTime(io, Date.parse(at)),
     safe(typeOf(event)),
     safe(key),
     repeat ? paint(io, 'yellow', 'repeat') : '',
   ]);
   for (const line of tableLines(io, columns, rows)) print(io, line);
 };
+
+/** Short on a terminal, so that a key that is made of a UUID fits beside it. */
+const alertTime = (io: Io, ms: number): string =>
+  io.out.isTTY ? shownTime(io, ms).slice('2026-'.length, -'.123'.length) : shownTime(io, ms);
 
 const typeOf = (event: unknown): string => {
   const type = typeof event === 'object' && event !== null && 'type' in event ? event.type : undefined;

@@ -21,7 +21,7 @@ export const printRun = (io: Io, { run, waitingFor, history, now }: { run: Run; 
     ['state', `${paint(io, statusStyle[run.status], safe(run.state))}${run.status === 'active' ? '' : ', final'}`],
     ['since', `${shownTime(io, run.updatedAt)} (${age(run.updatedAt, now)} ago)`],
     ['created', shownTime(io, run.createdAt)],
-    ...(waitingFor === null ? [] : waitingText(io, waitingFor, now).map((text): Field => ['waits for', text])),
+    ...(waitingFor === null ? [] : waitingFields(io, waitingFor, now)),
     ...(run.reason === null ? [] : [['reason', paint(io, 'red', safe(run.reason))] satisfies Field]),
   ]);
   heading('Data');
@@ -30,21 +30,21 @@ export const printRun = (io: Io, { run, waitingFor, history, now }: { run: Run; 
   printTimeline(io, history);
 };
 
-const waitingText = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number): string[] => {
-  if (waitingFor.length === 0) return ['an event'];
-  return waitingFor.map((wanted) => {
+const waitingFields = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number): Field[] => {
+  if (waitingFor.length === 0) return [['waits for', 'an event from outside']];
+  return waitingFor.flatMap((wanted): Field[] => {
     switch (wanted.type) {
       case 'call':
-        return `the answer of ${safe(wanted.call)}, attempt ${wanted.attempt}, key ${safe(wanted.key)}`;
-      case 'timer':
-        return `"${safe(wanted.event)}" until ${shownTime(io, Date.parse(wanted.until))} (${inTime(Date.parse(wanted.until) - now)})`;
+        return [['waits for', `the answer of ${safe(wanted.call)}, attempt ${wanted.attempt}`], ['under key', safe(wanted.key)]];
+      case 'timer': {
+        const until = Date.parse(wanted.until);
+        return [['waits for', `"${safe(wanted.event)}" until ${shownTime(io, until)} (${until > now ? `in ${formatDuration(until - now)}` : 'due'})`]];
+      }
       case 'machine':
-        return `a worker that knows ${safe(wanted.machine)}: it is not known here, name its module with --machines`;
+        return [['waits for', `a worker that knows ${safe(wanted.machine)}: it is not known here, give --machines`]];
     }
   });
 };
-
-const inTime = (ms: number): string => (ms > 0 ? `in ${formatDuration(ms)}` : 'due: a worker goes on with it');
 
 const columns = [
   { head: 'SEQ', align: 'right' }, { head: 'TIME' }, { head: 'EVENT', shrinks: true }, { head: 'FROM → TO', shrinks: true },

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { freePorts } from '../../../test/harness/ports.ts';
-import { inbox, publish } from '../inbox.suite.ts';
+import { idOf, inbox, publish } from '../inbox.suite.ts';
 import type { Queue } from '../queue.ts';
 import { QueueError } from '../queue.ts';
 import { describeQueue } from '../queue.suite.ts';
@@ -226,15 +226,17 @@ describe('consuming from RabbitMQ', () => {
   test('a connection that is cut voids what is in hand, and its settlement does nothing', async () => {
     const proxy = await startProxy();
     const { queue } = open({ url: proxy.url });
-    await publish(queue, 'a');
+    for (const id of ['a', 'b', 'c']) await publish(queue, id);
     const { next, losses } = inbox(queue);
-    const delivery = await next();
+    const [first, second, third] = [await next(), await next(), await next()];
     proxy.cut();
     await vi.waitFor(() => expect(losses).toHaveLength(1));
-    delivery.ack();
-    delivery.later();
-    await delivery.deadLetter('too late');
-    expect(await next()).toMatchObject({ redelivered: true, message: { id: 'a' } });
+    first.ack();
+    second.later();
+    await third.deadLetter('too late');
+    const again = [await next(), await next(), await next()];
+    expect(again.map(idOf).toSorted()).toEqual(['a', 'b', 'c']);
+    expect(again.map(({ redelivered }) => redelivered)).toEqual([true, true, true]);
     expect(losses).toHaveLength(1);
     expect((await queue.depth()).dead).toBe(0);
   });
@@ -271,33 +273,36 @@ describe('the dead letters of RabbitMQ', () => {
     userId: 'guest',
   };
 
-  test('a message without an id keeps its properties, dead and requeued', async () => {
-    const { queue, topology } = open();
-    await queue.depth();
-    const channel = await rawChannel();
-    channel.publish(topology.submit, 'create-todo', Buffer.from('{}'), properties);
-    await channel.waitForConfirms();
-    const { next, consumer } = inbox(queue);
-    (await next()).later();
-    await (await next()).deadLetter('it has no id');
-    await consumer.stop();
-    const [letter] = await queue.deadLetters.list(1);
-    expect(letter).toMatchObject({
-      error: 'it has no id',
-      message: { id: undefined, machine: 'create-todo@1' },
-    });
-    expect(await queue.deadLetters.requeue(letter!.id)).toBe(true);
-    const requeued = await firstOf(channel, topology.runs);
-    expect(requeued.fields.routingKey).toBe('create-todo');
-    const headers = { ...properties.headers, 'x-dead-letter-id': letter!.id };
-    expect(requeued.properties).toMatchObject({
-      ...properties,
-      deliveryMode: 2,
-      expiration: undefined,
-      userId: undefined,
-    });
-    expect(requeued.properties.headers).toEqual(headers);
-  });
+  test.each([0, 1])(
+    'a message without an id keeps its properties, dead and requeued, after %i laps',
+    async (laps) => {
+      const { queue, topology } = open();
+      await queue.depth();
+      const channel = await rawChannel();
+      channel.publish(topology.submit, 'create-todo', Buffer.from('{}'), properties);
+      await channel.waitForConfirms();
+      const { next, consumer } = inbox(queue);
+      for (let lap = 0; lap < laps; lap += 1) (await next()).later();
+      await (await next()).deadLetter('it has no id');
+      await consumer.stop();
+      const [letter] = await queue.deadLetters.list(1);
+      expect(letter).toMatchObject({
+        error: 'it has no id',
+        message: { id: undefined, machine: 'create-todo@1' },
+      });
+      expect(await queue.deadLetters.requeue(letter!.id)).toBe(true);
+      const requeued = await firstOf(channel, topology.runs);
+      expect(requeued.fields.routingKey).toBe('create-todo');
+      const headers = { ...properties.headers, 'x-dead-letter-id': letter!.id };
+      expect(requeued.properties).toMatchObject({
+        ...properties,
+        deliveryMode: 2,
+        expiration: undefined,
+        userId: undefined,
+      });
+      expect(requeued.properties.headers).toEqual(headers);
+    },
+  );
 
   test('one that cannot be kept is handed back, so that nothing is lost', async () => {
     const { queue, topology } = open();

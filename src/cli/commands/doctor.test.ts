@@ -1,0 +1,141 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { accepted, cli, newStore, refused } from '../../../test/harness/cli-fixture.ts';
+import { tempDir } from '../../../test/harness/tmp.ts';
+import { openAmqp } from '../../queue/amqp/open.ts';
+import type { Amqp } from '../../queue/amqp/open.ts';
+import type { Finding } from '../checks/finding.ts';
+import { checkVersion } from '../checks/rabbit.ts';
+import { checkNode } from '../checks/runtime.ts';
+import { quiet } from '../log.ts';
+
+const auditReceiver = async (): Promise<string> => {
+  const server = createServer((_, response) => response.writeHead(405).end());
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return `http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/audit?token=secret`;
+};
+
+const doctor = async (...args: string[]) => {
+  const { code, out } = await cli(['doctor', '-o', 'json', ...args]);
+  const { ok, findings } = JSON.parse(out) as { ok: boolean; findings: Finding[] };
+  const found = (check: string) => findings.find((finding) => finding.check === check);
+  return { code, ok, found, levels: Object.fromEntries(findings.map(({ check, level }) => [check, level])), text: out };
+};
+
+test('a store with work, no worker and dead letters is worth a warning, and is no failure', async () => {
+  const { path: file, db, store, begin, answer } = await newStore();
+  await begin('one', 'Milk');
+  await answer(await begin('two', 'Bread'), refused);
+  await db.write(() => db.run(`INSERT INTO dead_letters (id, at, error, body) VALUES ('d', 1000, 'e', x'00')`));
+  await store.leave('worker');
+  const { code, ok, levels, found } = await doctor('--store', file, '--audit-url', await auditReceiver());
+  expect({ code, ok }).toEqual({ code: 0, ok: true });
+  expect(levels).toEqual({
+    'node': 'ok', 'sqlite': 'ok', 'store': 'ok', 'durability': 'ok', 'integrity': 'ok', 'runs': 'ok', 'failed runs': 'warn', 'workers': 'warn',
+    'queue': 'ok', 'dead letters': 'warn', 'audit': 'ok',
+  });
+  expect(found('runs')?.says).toContain('1 run unfinished');
+  expect(found('queue')?.says).toContain('0 ready, 0 waiting, 1 dead');
+});
+
+test('a worker that lives is found', async () => {
+  const { path: file } = await newStore();
+  expect((await doctor('--store', file)).found('workers')).toMatchObject({ level: 'ok', says: '1 at work on this store' });
+});
+
+test('an unfinished run of a machine that nobody knows is a failure', async () => {
+  const { path: file, db, begin, answer } = await newStore();
+  await begin('one', 'Milk');
+  await answer(await answer(await begin('two', 'Bread'), accepted), accepted);
+  await db.write(() => db.run(`UPDATE runs SET machine = 'gone'`));
+  const { code, ok, found } = await doctor('--store', file);
+  expect({ code, ok }).toEqual({ code: 1, ok: false });
+  expect(found('stranded runs')).toMatchObject({ level: 'fail', says: expect.stringContaining('1 run of gone@1') });
+});
+
+test('no store yet and no audit URL are warnings', async () => {
+  const { code, levels } = await doctor('--store', path.join(tempDir(), 'none.db'));
+  expect(code).toBe(0);
+  expect(levels).toMatchObject({ store: 'warn', queue: 'ok', audit: 'warn' });
+});
+
+test('a file that is no store is a failure with one line', async () => {
+  const file = path.join(tempDir(), 'letter.db');
+  writeFileSync(file, 'Dear Sir or Madam, '.repeat(100));
+  const { code, found } = await doctor('--store', file);
+  expect(code).toBe(1);
+  expect(found('store')).toMatchObject({ level: 'fail', says: expect.stringContaining('not a SQLite file') });
+});
+
+test('any answer of the audit service counts, and its credentials are not shown', async () => {
+  const { path: file } = await newStore();
+  const url = await auditReceiver();
+  const { found, text } = await doctor('--store', file, '--audit-url', url);
+  expect(found('audit')).toMatchObject({ level: 'ok', says: expect.stringContaining('HTTP 405') });
+  expect(text).not.toContain('secret');
+});
+
+test('an audit service that does not answer stalls runs: a failure', async () => {
+  const { path: file } = await newStore();
+  const { code, found, text } = await doctor('--store', file, '--audit-url', 'http://user:secret@127.0.0.1:9/audit');
+  expect(code).toBe(1);
+  expect(found('audit')).toMatchObject({ level: 'fail', fix: expect.stringContaining('--audit-url') });
+  expect(text).not.toContain('secret');
+});
+
+test('an old Node and an old RabbitMQ are failures, another broker is a warning', () => {
+  expect(checkNode('24.15.9')).toMatchObject({ level: 'fail' });
+  expect(checkNode('24.16.0')).toMatchObject({ level: 'ok' });
+  expect(checkNode('26.0.0')).toMatchObject({ level: 'ok' });
+  const level = (product: string, version: string) => checkVersion({ product, version }, 'amqp://x').level;
+  expect(['3.9.29', '3.10.0', '4.0.5'].map((version) => level('RabbitMQ', version))).toEqual(['fail', 'ok', 'ok']);
+  expect(level('LavinMQ', '2.0.0')).toBe('warn');
+});
+
+test('as text each finding is a line, and what to do is below it', async () => {
+  const { path: file } = await newStore();
+  const { out } = await cli(['doctor', '--store', file]);
+  expect(out).toMatch(/^ok {4}node {13}Node \d+/);
+  expect(out).toContain('→ give --audit-url or HOLDFAST_AUDIT_URL\n');
+});
+
+let prefixes = 0;
+const rabbit = (lap = 300_000): { amqp: Amqp; args: string[] } => {
+  const prefix = `doctor-test-${process.pid}-${(prefixes += 1)}`;
+  const amqp = openAmqp({ url: inject('amqpUrl'), prefix, lap, log: quiet });
+  onTestFinished(async () => {
+    await amqp.remove();
+    await amqp.queue.close();
+  });
+  return { amqp, args: ['--queue', inject('amqpUrl'), '--prefix', prefix, '--store', path.join(tempDir(), 'holdfast.db')] };
+};
+
+test('RabbitMQ: messages that nobody consumes are a warning', async () => {
+  const { amqp, args } = rabbit();
+  await amqp.queue.publish({ id: 'one', machine: 'create-todo', body: Buffer.from('{}') });
+  const { code, levels, found, text } = await doctor(...args);
+  expect(code).toBe(0);
+  expect(levels).toMatchObject({ 'broker': 'ok', 'queue arguments': 'ok', 'consumers': 'warn', 'ack time-out': 'ok', 'queue': 'ok', 'dead letters': 'ok' });
+  expect(found('consumers')?.says).toContain('no worker consumes');
+  expect(text).not.toContain('guest');
+});
+
+test('RabbitMQ: a queue with other arguments is a failure that names it', async () => {
+  const { amqp, args } = rabbit(1234);
+  await amqp.queue.depth(); // declares
+  const { code, found } = await doctor(...args);
+  expect(code).toBe(1);
+  expect(found('queue')).toMatchObject({ level: 'fail', says: expect.stringMatching(/\.waiting.*use the same lap/) });
+});
+
+test('RabbitMQ: wrong credentials are a failure that says how to mend it and shows none', async () => {
+  const url = inject('amqpUrl').replace(/\/\/.*@/, '//guest:hunter2@');
+  const { code, found, text } = await doctor('--queue', url, '--store', path.join(tempDir(), 'holdfast.db'));
+  expect(code).toBe(1);
+  expect(found('queue')).toMatchObject({ level: 'fail', says: expect.stringContaining('correct them') });
+  expect(text).not.toContain('hunter2');
+});
