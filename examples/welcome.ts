@@ -8,7 +8,14 @@
  */
 import { assign, setup } from 'xstate';
 import { z } from 'zod';
-import { call, cannotSucceed, defaultRetry, failedAgain, PermanentError, TransientError } from '../src/index.ts';
+import {
+  call,
+  cannotSucceed,
+  defaultRetry,
+  failedAgain,
+  PermanentError,
+  TransientError,
+} from '../src/index.ts';
 import type { Definition, Failure, LocalCall, RemoteCall, Start } from '../src/index.ts';
 
 type Input = { email: string };
@@ -19,7 +26,9 @@ const machine = setup({
   actors: { saveUser: call<void, User>(), sendMail: call<void, User>() },
   actions: {
     forgetFailure: assign({ failure: null }),
-    noteFailure: assign(({ context, event }) => ({ failure: failedAgain(defaultRetry, context.failure, event) })),
+    noteFailure: assign(({ context, event }) => ({
+      failure: failedAgain(defaultRetry, context.failure, event),
+    })),
   },
   guards: { cannotSucceed: ({ context, event }) => cannotSucceed(defaultRetry, context.failure, event) },
   delays: { backoff: ({ context }) => context.failure?.wait ?? 0 },
@@ -30,7 +39,9 @@ const machine = setup({
   on: { cancel: '.cancelled' },
   initial: 'saving',
   states: {
-    saving: { invoke: { src: 'saveUser', input: ({ context }) => context.user, onDone: 'mailing', onError: 'failed' } },
+    saving: {
+      invoke: { src: 'saveUser', input: ({ context }) => context.user, onDone: 'mailing', onError: 'failed' },
+    },
     mailing: {
       invoke: {
         src: 'sendMail',
@@ -51,14 +62,20 @@ const machine = setup({
 
 /** Local: written in the transaction that records the transition, so exactly once. */
 const saveUser: LocalCall = ({ id, email }: User) => ({
-  writes: [{ sql: 'INSERT INTO users (id, email) VALUES (:id, :email) ON CONFLICT (id) DO NOTHING', params: { id, email } }],
+  writes: [
+    {
+      sql: 'INSERT INTO users (id, email) VALUES (:id, :email) ON CONFLICT (id) DO NOTHING',
+      params: { id, email },
+    },
+  ],
 });
 
 /** Remote: at least once, always under the same key. Say which errors are worth a retry. */
 const sendMail: RemoteCall = {
   async perform({ email }: User, { key, signal }) {
     const url = process.env['MAIL_URL'];
-    if (url === undefined) throw new PermanentError('no mail service: set MAIL_URL, then "holdfast retry" this run');
+    if (url === undefined)
+      throw new PermanentError('no mail service: set MAIL_URL, then "holdfast retry" this run');
     const response = await fetch(url, {
       method: 'POST',
       signal,

@@ -9,6 +9,23 @@ import { findRabbitmq } from './find-rabbitmq.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const otherBroker = 'or name a broker of yours in HOLDFAST_TEST_AMQP_URL';
 
+/** Debian starts a daemon when it installs one. This one must not run: the tests start their own. */
+const aptScript = `
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 1' INT TERM
+  printf '#!/bin/sh\\nexit 101\\n' >"$policy"
+  chmod 755 "$policy"
+fi
+apt-get -q update
+apt-get -q install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 rabbitmq-server || exit 1
+if [ -d /run/systemd/system ]; then
+  systemctl disable --now rabbitmq-server
+fi
+true
+`;
+
 if (!packagesAreCurrent()) installPackages();
 if (process.argv.includes('--broker') && !process.env.HOLDFAST_TEST_AMQP_URL && !findRabbitmq()) {
   installBroker();
@@ -57,23 +74,6 @@ function installBroker() {
   else fail('', `the tests need RabbitMQ: install rabbitmq-server, ${otherBroker}`);
   if (!findRabbitmq()) fail('', `RabbitMQ was installed but not found: put it on PATH, ${otherBroker}`);
 }
-
-/** Debian starts a daemon when it installs one. This one must not run: the tests start their own. */
-const aptScript = `
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-  trap 'rm -f "$policy"' EXIT
-  trap 'exit 1' INT TERM
-  printf '#!/bin/sh\\nexit 101\\n' >"$policy"
-  chmod 755 "$policy"
-fi
-apt-get -q update
-apt-get -q install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 rabbitmq-server || exit 1
-if [ -d /run/systemd/system ]; then
-  systemctl disable --now rabbitmq-server
-fi
-true
-`;
 
 function installWithApt() {
   const install = 'apt-get install --no-install-recommends rabbitmq-server';

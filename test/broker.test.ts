@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import * as amqp from 'amqplib';
 import { expect, inject, test } from 'vitest';
 import { startBroker } from './harness/broker.ts';
+import { tempDir } from './harness/tmp.ts';
 
 const queue = 'kept';
 
@@ -53,4 +59,25 @@ test('brokers that run at the same time share nothing', { timeout: 120_000 }, as
   expect(await take(one.url)).toBe('for one');
   expect(await take(two.url)).toBe('for two');
   expect(one.url).not.toBe(inject('amqpUrl'));
+});
+
+test('what a test started ends with it, even after SIGKILL', async () => {
+  const folder = tempDir();
+  const watchdog = pathToFileURL(path.join(import.meta.dirname, 'harness/watchdog.ts')).href;
+  const script = `
+    import { spawn } from 'node:child_process';
+    import { guard } from '${watchdog}';
+    const options = { detached: true, stdio: 'inherit' };
+    guard([-spawn('sleep', ['600'], options).pid, spawn('sleep', ['600'], options).pid], '${folder}');
+    console.log('started');
+    setInterval(() => {}, 1000);
+  `;
+  const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(parent.stdout, 'data');
+  parent.kill('SIGKILL');
+  // The pipe closes when the last that holds it, a child of the child, is gone.
+  await once(parent, 'close');
+  await expect.poll(() => existsSync(folder)).toBe(false);
 });

@@ -12,11 +12,21 @@ const json = async <T>(service: Service, args: string[]): Promise<T> => {
   return JSON.parse(stdout) as T;
 };
 
-type Inspected = { state: string; status: string; reason: string | null; input: { title: string }; history: { event: string; error: string | null; receipt: { status: number } | null }[] };
+type Inspected = {
+  state: string;
+  status: string;
+  reason: string | null;
+  input: { title: string };
+  history: { event: string; error: string | null; receipt: { status: number } | null }[];
+};
 type Letters = { id: string; error: string; body: string }[];
 
 const inspect = (service: Service, id: string) => json<Inspected>(service, ['inspect', id, '-o', 'json']);
 const deadLetters = (service: Service) => json<Letters>(service, ['dead-letters', 'list', '-o', 'json']);
+
+/** Everything that could move a cursor, change a colour or turn text around; the line feed apart. */
+// oxlint-disable-next-line no-control-regex
+const unprintable = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
 
 /** What is in the store right now, as a person would ask for it. */
 const until = <T>(ask: () => Promise<T>, timeout = 15_000) => vi.waitFor(ask, { timeout, interval: 100 });
@@ -26,12 +36,21 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
     const service = await startService(kind);
     await service.worker();
     const submitted = await service.run(['submit', 'Buy milk', '--notes', 'oat', '--wait']);
-    expect(submitted).toMatchObject({ code: 0, stderr: expect.stringMatching(/accepted by .*\ndone after/) as string });
+    expect(submitted).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/accepted by .*\ndone after/) as string,
+    });
     const id = submitted.stdout.trim();
-    expect(await inspect(service, id.slice(0, 30))).toMatchObject({ state: 'done', input: { title: 'Buy milk', notes: 'oat' } });
+    expect(await inspect(service, id.slice(0, 30))).toMatchObject({
+      state: 'done',
+      input: { title: 'Buy milk', notes: 'oat' },
+    });
     expect([...service.receiver.received.keys()]).toEqual([`${id}/sendAudit`]);
     const alerts = await service.run(['alerts', '-o', 'jsonl']);
-    expect(JSON.parse(alerts.stdout)).toMatchObject({ key: `${id}/sendAlert`, event: { type: 'todo.added', subject: id } });
+    expect(JSON.parse(alerts.stdout)).toMatchObject({
+      key: `${id}/sendAlert`,
+      event: { type: 'todo.added', subject: id },
+    });
     const census = await json<{ totals: object }>(service, ['census', '-o', 'json']);
     expect(census.totals).toMatchObject({ total: 1, done: 1 });
   });
@@ -41,7 +60,9 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
     await service.worker();
     const submit = () => service.run(['submit', 'Buy milk', '--key', 'k1', '--wait']);
     const results = [...(await Promise.all([submit(), submit()])), await submit()];
-    expect(results.map(({ code, stdout }) => [code, stdout])).toEqual(Array.from({ length: 3 }, () => [0, 'k1\n']));
+    expect(results.map(({ code, stdout }) => [code, stdout])).toEqual(
+      Array.from({ length: 3 }, () => [0, 'k1\n']),
+    );
     expect([...service.receiver.received.values()]).toMatchObject([{ key: 'k1/sendAudit', deliveries: 1 }]);
     expect((await service.run(['list', '-o', 'ids'])).stdout).toBe('k1\n');
   });
@@ -57,9 +78,15 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
       expect(letters).toHaveLength(1);
       return letters;
     });
-    expect(letter!.error).toBe('conflict: the key "k1" belongs to another submission: title: "Buy milk" is known, "Buy bread" was sent');
+    expect(letter!.error).toBe(
+      'conflict: the key "k1" belongs to another submission: title: "Buy milk" is known, "Buy bread" was sent',
+    );
     const late = await service.run(['submit', 'Buy beer', '--key', 'k1']);
-    expect(late).toMatchObject({ code: 5, stdout: '', stderr: expect.stringContaining('"Buy milk" is known, "Buy beer" was sent') as string });
+    expect(late).toMatchObject({
+      code: 5,
+      stdout: '',
+      stderr: expect.stringContaining('"Buy milk" is known, "Buy beer" was sent') as string,
+    });
     expect((await inspect(service, 'k1')).input.title).toBe('Buy milk');
   });
 
@@ -69,15 +96,30 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
     expect(early.code).toBe(0);
     const waiting = service.run(['submit', 'Buy bread', '--key', 'k1', '--wait']);
     await service.worker();
-    expect(await waiting).toMatchObject({ code: 5, stderr: expect.stringContaining('"Buy milk" is known') as string });
+    expect(await waiting).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('"Buy milk" is known') as string,
+    });
   });
 
   test('what can never become a run is dead-lettered byte for byte with its reason, and the worker goes on', async () => {
     const service = await startService(kind);
     const bad = [
-      { id: 'not-json', body: Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x33, 0x31, 0x6d]), error: /the input is not JSON/ },
-      { id: 'schema', body: Buffer.from('{"title":7,"colour":"red"}'), error: /title: .*colour: not a known field/ },
-      { id: 'large', body: Buffer.from(JSON.stringify({ title: 'x', notes: 'y'.repeat(65_536) })), error: /65560 bytes long; 65536 are allowed/ },
+      {
+        id: 'not-json',
+        body: Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x33, 0x31, 0x6d]),
+        error: /the input is not JSON/,
+      },
+      {
+        id: 'schema',
+        body: Buffer.from('{"title":7,"colour":"red"}'),
+        error: /title: .*colour: not a known field/,
+      },
+      {
+        id: 'large',
+        body: Buffer.from(JSON.stringify({ title: 'x', notes: 'y'.repeat(65_536) })),
+        error: /65560 bytes long; 65536 are allowed/,
+      },
       { id: 'tab\there', body: Buffer.from('{"title":"x"}'), error: /the key has control characters/ },
     ];
     for (const { id, body } of bad) await service.queue.publish({ id, machine: 'create-todo', body });
@@ -92,14 +134,14 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
       const letter = letters.find((one) => Buffer.from(one.body, 'base64').equals(body));
       expect(letter?.error).toMatch(error);
       const shown = await service.run(['dead-letters', 'show', letter!.id]);
-      // oxlint-disable-next-line no-control-regex
-      expect(shown.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+      expect(shown.stdout).not.toMatch(unprintable);
     }
   });
 
   test('a dead letter is requeued or dropped', async () => {
     const service = await startService(kind);
-    for (const id of ['a', 'b']) await service.queue.publish({ id, machine: 'create-todo', body: Buffer.from('{') });
+    for (const id of ['a', 'b'])
+      await service.queue.publish({ id, machine: 'create-todo', body: Buffer.from('{') });
     await service.worker();
     const letters = await until(async () => {
       const list = await deadLetters(service);
@@ -119,12 +161,25 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
   test('a file of todos: each row on its own, refused ones by line, and safe to run again', async () => {
     const service = await startService(kind);
     const file = path.join(path.dirname(service.store), 'todos.ndjson');
-    const rows = ['{"title":"one"}', 'nonsense', '{"title":"two","key":"own-key"}', '', '{"title":""}', '{"title":"three","colour":1}', '{"title":"one"}'];
+    const rows = [
+      '{"title":"one"}',
+      'nonsense',
+      '{"title":"two","key":"own-key"}',
+      '',
+      '{"title":""}',
+      '{"title":"three","colour":1}',
+      '{"title":"one"}',
+    ];
     writeFileSync(file, rows.join('\n'));
     const first = await service.run(['submit', '--file', file]);
     expect(first.code).toBe(2);
     expect(first.stderr.split('\n')).toEqual(
-      expect.arrayContaining(['line 2: it is not JSON', 'line 5: title: is empty', 'line 6: colour: not a known field', '3 accepted, 3 refused']) as string[],
+      expect.arrayContaining([
+        'line 2: it is not JSON',
+        'line 5: title: is empty',
+        'line 6: colour: not a known field',
+        '3 accepted, 3 refused',
+      ]) as string[],
     );
     await service.worker();
     const again = await service.run(['submit', '--file', '-', '--wait'], { input: rows.join('\n') });
@@ -174,8 +229,7 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
     expect((await inspect(service, id)).input.title).toBe(title);
     for (const args of [['list'], ['inspect', id], ['alerts'], ['census']]) {
       const shown = await service.run(args);
-      // oxlint-disable-next-line no-control-regex
-      expect(shown.stdout, args.join(' ')).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+      expect(shown.stdout, args.join(' ')).not.toMatch(unprintable);
     }
   });
 
@@ -205,9 +259,13 @@ describe('an id', () => {
   test('that is unknown, or the beginning of several, is exit 4 with the candidates', async () => {
     const service = await startService('embedded');
     await service.worker();
-    for (const key of ['ab-1', 'ab-2']) expect((await service.run(['submit', 'x', '--key', key, '--wait'])).code).toBe(0);
+    for (const key of ['ab-1', 'ab-2'])
+      expect((await service.run(['submit', 'x', '--key', key, '--wait'])).code).toBe(0);
     for (const command of ['inspect', 'retry', 'cancel']) {
-      expect(await service.run([command, 'zz'])).toMatchObject({ code: 4, stderr: expect.stringContaining('zz') as string });
+      expect(await service.run([command, 'zz'])).toMatchObject({
+        code: 4,
+        stderr: expect.stringContaining('zz') as string,
+      });
       const several = await service.run([command, 'ab']);
       expect(several.code).toBe(4);
       expect(several.stderr).toMatch(/ab-1[\s\S]*ab-2/);
@@ -220,7 +278,10 @@ describe('a broker', () => {
 
   test('that is away refuses a submission with exit 69 in bounded time, and shows no password', async () => {
     const folder = tempDir();
-    const { code, stdout, stderr } = await holdfast(['submit', 'x', '--queue', url], { cwd: folder, timeout: 20_000 });
+    const { code, stdout, stderr } = await holdfast(['submit', 'x', '--queue', url], {
+      cwd: folder,
+      timeout: 20_000,
+    });
     expect({ code, stdout }).toEqual({ code: 69, stdout: '' });
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).not.toContain('s3cret');
@@ -228,10 +289,16 @@ describe('a broker', () => {
 
   test('with wrong credentials or an unknown vhost is exit 69, one line, the password redacted', async () => {
     const service = await startService('RabbitMQ');
-    for (const [change, said] of [[(wrong: URL) => (wrong.password = 's3cret'), /password/], [(wrong: URL) => (wrong.pathname = '/nowhere'), /virtual host/]] as const) {
+    for (const [change, said] of [
+      [(wrong: URL) => (wrong.password = 's3cret'), /password/],
+      [(wrong: URL) => (wrong.pathname = '/nowhere'), /virtual host/],
+    ] as const) {
       const wrong = new URL(service.env['HOLDFAST_QUEUE']!);
       change(wrong);
-      for (const args of [['submit', 'x'], ['dead-letters', 'list']]) {
+      for (const args of [
+        ['submit', 'x'],
+        ['dead-letters', 'list'],
+      ]) {
         const { code, stderr } = await service.run(args, { env: { HOLDFAST_QUEUE: wrong.href } });
         expect(code).toBe(69);
         expect(stderr).toMatch(said);
@@ -257,20 +324,41 @@ describe('a broker', () => {
     await connection.close();
   });
 
-  test.each(['amqp:/', 'redis://x', 'amqp://a:s3cret@host:99999'])('whose URL is %s is a usage error that does not repeat it', async (bad) => {
-    const folder = tempDir();
-    const { code, stderr } = await holdfast(['submit', 'x'], { cwd: folder, env: { HOLDFAST_QUEUE: bad } });
-    expect(code).toBe(2);
-    expect(stderr).toContain('HOLDFAST_QUEUE');
-    expect(stderr).not.toContain('s3cret');
-  });
+  test.each(['amqp:/', 'redis://x', 'amqp://a:s3cret@host:99999'])(
+    'whose URL is %s is a usage error that does not repeat it',
+    async (bad) => {
+      const folder = tempDir();
+      const { code, stderr } = await holdfast(['submit', 'x'], { cwd: folder, env: { HOLDFAST_QUEUE: bad } });
+      expect(code).toBe(2);
+      expect(stderr).toContain('HOLDFAST_QUEUE');
+      expect(stderr).not.toContain('s3cret');
+    },
+  );
 });
 
 describe('the CLI', () => {
   test('has a --help with examples for each command', async () => {
     const { stdout } = await holdfast(['--help']);
-    const commands = [...stdout.matchAll(/^ {2}([a-z-]+)[ |[<]/gm)].map(([, name]) => name!).filter((name) => name !== 'help' && !name.startsWith('-'));
-    expect(commands).toEqual(expect.arrayContaining(['submit', 'worker', 'list', 'inspect', 'census', 'retry', 'cancel', 'alerts', 'dead-letters', 'diagram', 'doctor', 'demo', 'dev']) as string[]);
+    const commands = [...stdout.matchAll(/^ {2}([a-z-]+)[ |[<]/gm)]
+      .map(([, name]) => name!)
+      .filter((name) => name !== 'help' && !name.startsWith('-'));
+    expect(commands).toEqual(
+      expect.arrayContaining([
+        'submit',
+        'worker',
+        'list',
+        'inspect',
+        'census',
+        'retry',
+        'cancel',
+        'alerts',
+        'dead-letters',
+        'diagram',
+        'doctor',
+        'demo',
+        'dev',
+      ]) as string[],
+    );
     for (const command of commands) {
       const help = await holdfast([command, '--help']);
       expect(help.code, command).toBe(0);
@@ -278,22 +366,30 @@ describe('the CLI', () => {
     }
   });
 
-  test.each([[['nonsense']], [['list', '--nonsense']], [['worker', '--concurrency', '0', '--audit-url', 'http://x']], [['inspect']], [['submit', 'x', '--timeout', 'soon']]])(
-    '%j is a usage error: exit 2',
-    async (args) => {
-      const folder = tempDir();
-      expect((await holdfast(args, { cwd: folder })).code).toBe(2);
-    },
-  );
+  test.each([
+    [['nonsense']],
+    [['list', '--nonsense']],
+    [['worker', '--concurrency', '0', '--audit-url', 'http://x']],
+    [['inspect']],
+    [['submit', 'x', '--timeout', 'soon']],
+  ])('%j is a usage error: exit 2', async (args) => {
+    const folder = tempDir();
+    expect((await holdfast(args, { cwd: folder })).code).toBe(2);
+  });
 
   test('says its version', async () => {
-    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     expect((await holdfast(['--version'])).stdout.trim()).toBe(version);
   });
 
   test('worker without an audit URL says what is missing', async () => {
     const folder = tempDir();
-    expect(await holdfast(['worker'], { cwd: folder })).toMatchObject({ code: 2, stderr: expect.stringContaining('--audit-url') as string });
+    expect(await holdfast(['worker'], { cwd: folder })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--audit-url') as string,
+    });
   });
 
   test('submit --wait gives up in time, and says that the run goes on', async () => {
@@ -307,8 +403,19 @@ describe('the CLI', () => {
   test('a machine of one’s own comes in one file', async () => {
     const service = await startService('embedded');
     const machines = path.join(import.meta.dirname, '../examples/welcome.ts');
-    const worker = await service.worker(['--machines', machines], { env: { MAIL_URL: service.receiver.url.href } });
-    const submitted = await service.run(['submit', '--machines', machines, '--machine', 'welcome', '--input', '{"email":"ada@example.com"}', '--wait']);
+    const worker = await service.worker(['--machines', machines], {
+      env: { MAIL_URL: service.receiver.url.href },
+    });
+    const submitted = await service.run([
+      'submit',
+      '--machines',
+      machines,
+      '--machine',
+      'welcome',
+      '--input',
+      '{"email":"ada@example.com"}',
+      '--wait',
+    ]);
     expect(submitted, worker.stderr).toMatchObject({ code: 0 });
     expect([...service.receiver.received.keys()]).toEqual([`${submitted.stdout.trim()}/sendMail`]);
   });

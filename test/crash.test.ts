@@ -63,7 +63,11 @@ const pointsOf = (counts: Counts, single: Counts): CrashPoint[] =>
     return Array.from({ length: most }, (_, index) => index + 1).flatMap((n) => whensOf(at).map((when) => ({ at, n, when })));
   });
 
-const whensOf = (at: string): When[] => (at === 'queue.ack' || at === 'queue.later' ? ['before', 'after', 'flushed'] : ['before', 'after']);
+const whensOf = (at: string): When[] => {
+  if (at === 'queue.ack' || at === 'queue.later') return ['before', 'after', 'flushed'];
+  // In the middle of a transaction, before a statement is after the one before it.
+  return at === 'db.run' ? ['after'] : ['before', 'after'];
+};
 
 /** Kills the worker at the point. Fails when the worker was not killed: then nothing was tested. */
 const crashAt = async (ends: Ends, crash: CrashPoint, todos: number): Promise<string[]> => {
@@ -113,10 +117,14 @@ const nameOf = ({ at, n, when }: CrashPoint): string => `${when} ${at} ${n}`;
 
 const handful = 3;
 
-for (const [name, queue] of Object.entries(queues)) {
-  const single = await dryRun(queue, 1);
-  const several = await dryRun(queue, handful);
+const matrix = await Promise.all(
+  Object.entries(queues).map(async ([name, queue]) => {
+    const [single, several] = await Promise.all([dryRun(queue, 1), dryRun(queue, handful)]);
+    return { name, queue, single, several };
+  }),
+);
 
+for (const { name, queue, single, several } of matrix) {
   describe.concurrent(`killed on ${name}`, () => {
     test('every port of a todo is among the points', () => {
       const ports = ['call.sendAlert', 'call.sendAudit', 'queue.ack', 'queue.close', 'queue.consume', 'queue.delivery', 'queue.stop'];

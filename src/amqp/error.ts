@@ -43,7 +43,7 @@ const refusals: Refusal[] = [
     when: (code, text) =>
       typeof code === 'string' && /TLS|SSL|CERT|SELF_SIGNED|EPROTO/.test(`${code} ${text}`),
     says: (text, where) =>
-      `no trusted TLS connection to ${where} (${text}): pass the CA that signed its certificate`,
+      `no trusted TLS connection to ${where} (${text}): use the name that its certificate is for, and pass the CA that signed it`,
   },
   {
     when: (code) => code === preconditionFailed,

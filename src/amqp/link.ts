@@ -117,15 +117,15 @@ export class Link<T> {
       this.#unusable();
       this.#fail(blocked(this.#options.address.name, reason));
     });
-    model.on('unblocked', () => this.#work(built));
-    this.#work(built);
+    model.on('unblocked', () => this.#work(built, 'RabbitMQ takes messages again'));
+    this.#work(built, 'connected to RabbitMQ');
   }
 
-  #work(built: T): void {
+  #work(built: T, news: string): void {
     this.#current = built;
     this.#problem = undefined;
     this.#usable.resolve(built);
-    this.#options.log.info({ broker: this.#options.address.name }, 'connected to RabbitMQ');
+    this.#options.log.info({ broker: this.#options.address.name }, news);
   }
 
   #lost(error: Error): void {

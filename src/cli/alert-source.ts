@@ -64,7 +64,10 @@ export const alertsInStore = (db: Database, archive: Pick<Archive, 'watch'>): Al
   };
 };
 
-type Broker = Pick<AmqpOptions, 'url' | 'tls' | 'log'> & { readonly publisher: Pick<Publisher, 'perform'>; readonly topology: Topology };
+type Broker = Pick<AmqpOptions, 'url' | 'tls' | 'log'> & {
+  readonly publisher: Pick<Publisher, 'perform'>;
+  readonly topology: Topology;
+};
 
 /** Reads those that wait in the queue of alerts. `follow` sees what is sent from now on. */
 export const alertsInRabbit = ({ url, tls, log, publisher, topology }: Broker): AlertSource => {
@@ -79,7 +82,13 @@ export const alertsInRabbit = ({ url, tls, log, publisher, topology }: Broker): 
       return { alerts: alerts.map(received), hasMore };
     },
     async follow(onAlert, signal) {
-      const following = followAlerts({ url, tls, log, topology, onAlert: (alert) => onAlert(received(alert)) });
+      const following = followAlerts({
+        url,
+        tls,
+        log,
+        topology,
+        onAlert: (alert) => onAlert(received(alert)),
+      });
       try {
         await translated(following.ready);
         await interrupted(signal);

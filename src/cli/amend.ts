@@ -17,13 +17,18 @@ type Amendment = {
 };
 
 /** Takes a person's step with each of the runs; one that cannot be helped does not hold up the others. */
-export const amendRuns = async (store: Store, ids: readonly string[], amendment: Amendment, io: Io): Promise<number> => {
+export const amendRuns = async (
+  store: Store,
+  ids: readonly string[],
+  amendment: Amendment,
+  io: Io,
+): Promise<number> => {
   let code: number = exitCodes.done;
   for (const id of ids) {
     try {
       say(io, `${safe(id)}: ${await amendRun(store, id, amendment)}`);
     } catch (error) {
-      if (error instanceof CliError === false) throw error;
+      if (!(error instanceof CliError)) throw error;
       say(io, `holdfast: ${safe(messageOf(error))}`);
       code = error.exitCode;
     }
@@ -38,7 +43,8 @@ const amendRun = async (store: Store, id: string, { step, done }: Amendment): Pr
     if (typeof next === 'string') return next;
     const outcome = await store.amend({ ...next, expected: run.seq });
     if (outcome.type === 'committed') return done(next.run);
-    if (outcome.type === 'rejected') throw new CliError(exitCodes.failed, `${run.id}: the store refused a write: ${outcome.error}`);
+    if (outcome.type === 'rejected')
+      throw new CliError(exitCodes.failed, `${run.id}: the store refused a write: ${outcome.error}`);
   }
   throw new CliError(exitCodes.tryAgain, `${id} moves on too fast: try again`);
 };

@@ -10,7 +10,10 @@ import type { Settings } from './settings.ts';
 export type OpenArchive = { readonly db: Database; readonly archive: Archive };
 
 /** Opens the store, uses it and closes it. @throws CliError notFound where there is no store yet */
-export const withArchive = async <R>(settings: Settings, use: (open: OpenArchive) => Promise<R>): Promise<R> => {
+export const withArchive = async <R>(
+  settings: Settings,
+  use: (open: OpenArchive) => Promise<R>,
+): Promise<R> => {
   const open = openExisting(settings);
   if (!open) throw new CliError(exitCodes.notFound, noStoreYet(settings));
   try {
@@ -21,7 +24,10 @@ export const withArchive = async <R>(settings: Settings, use: (open: OpenArchive
 };
 
 /** For commands to which no store is as good as an empty one: a word on stderr, and it goes on. */
-export const withArchiveOrEmpty = async <R>({ io, settings }: { io: Io; settings: Settings }, use: (archive: Archive) => Promise<R>): Promise<R> => {
+export const withArchiveOrEmpty = async <R>(
+  { io, settings }: { io: Io; settings: Settings },
+  use: (archive: Archive) => Promise<R>,
+): Promise<R> => {
   const open = openExisting(settings);
   if (!open) say(io, noStoreYet(settings));
   try {

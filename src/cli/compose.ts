@@ -27,7 +27,9 @@ import type { Settings } from './settings.ts';
 export const isEmbedded = ({ queue }: Pick<Settings, 'queue'>): boolean => queue === 'embedded';
 
 /** The store for reading, or nothing where none was made yet. */
-export const openArchive = ({ store }: Pick<Settings, 'store'>): { db: Database; archive: Store } | undefined => {
+export const openArchive = ({
+  store,
+}: Pick<Settings, 'store'>): { db: Database; archive: Store } | undefined => {
   const db = openReadOnly(store);
   return db && { db, archive: new SqliteStore(db) };
 };
@@ -38,7 +40,7 @@ export const openStore = ({ store }: Pick<Settings, 'store'>): { db: Database; s
   return { db, store: new SqliteStore(db) };
 };
 
-export type OpenQueue = { readonly queue: Queue; readonly amqp?: Amqp; close(): Promise<void> };
+export type OpenQueue = { readonly queue: Queue; readonly amqp?: Amqp; readonly close: () => Promise<void> };
 
 /** `db` where it is open already: one process has one connection to a file. */
 export const openQueue = (settings: Settings, log: Log, db?: Database): OpenQueue => {
@@ -74,9 +76,18 @@ const elsewhere: RemoteCall = {
 
 /** The machines by name and shape, for commands that perform no calls. */
 export const openCatalogue = async (settings: Settings): Promise<Registry> =>
-  createRegistry([createTodo({ sendAlert: elsewhere, sendAudit: elsewhere }), ...(await importMachines(settings))]);
+  createRegistry([
+    createTodo({ sendAlert: elsewhere, sendAudit: elsewhere }),
+    ...(await importMachines(settings)),
+  ]);
 
-export type OpenWorker = { readonly worker: Worker; readonly db: Database; readonly store: Store; readonly queue: Queue; close(): Promise<void> };
+export type OpenWorker = {
+  readonly worker: Worker;
+  readonly db: Database;
+  readonly store: Store;
+  readonly queue: Queue;
+  close(): Promise<void>;
+};
 
 /** A worker with all that it needs. It has not started. */
 export const openWorker = async (settings: Settings & { auditUrl: URL }, log: Log): Promise<OpenWorker> => {
@@ -116,10 +127,13 @@ const importMachines = async ({ machines }: Pick<Settings, 'machines'>): Promise
 
 const importFile = async (file: string): Promise<Definition[]> => {
   const module = await import(pathToFileURL(resolve(file)).href).catch((error: unknown) => {
-    throw new CliError(exitCodes.usage, `--machines ${file} cannot be loaded: ${String(error)}`, { cause: error });
+    throw new CliError(exitCodes.usage, `--machines ${file} cannot be loaded: ${String(error)}`, {
+      cause: error,
+    });
   });
   const definitions = Object.values(module as object).filter(isDefinition);
-  if (definitions.length === 0) throw usage(`--machines ${file} exports no machine: export { machine, input, local, remote }`);
+  if (definitions.length === 0)
+    throw usage(`--machines ${file} exports no machine: export { machine, input, local, remote }`);
   return definitions;
 };
 

@@ -29,12 +29,12 @@ const openEmbedded = (settings: Settings, access: 'read' | 'write') => {
   if (!existing) return undefined;
   if (access === 'write') existing.db.close();
   const { db } = access === 'write' ? openStore(settings) : existing;
-  const { queue, close } = openQueue(settings, quiet, db);
-  const closeBoth = async () => {
-    await close();
+  const open = openQueue(settings, quiet, db);
+  const close = async () => {
+    await open.close();
     db.close();
   };
-  return { queue, close: closeBoth };
+  return { queue: open.queue, close };
 };
 
 const none: DeadLetters = { list: async () => [], requeue: async () => false, drop: async () => false };

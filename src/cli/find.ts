@@ -10,8 +10,6 @@ const shownCandidates = 10;
 
 /** The run with this id, or the only one whose id begins so. @throws CliError notFound, with the candidates where there are several */
 export const findRun = async (archive: Pick<Archive, 'get' | 'find'>, prefix: string): Promise<Run> => {
-  const exact = await archive.get(prefix);
-  if (exact) return exact;
   const ids = prefix === '' ? [] : await archive.find(prefix, shownCandidates + 1);
   const run = await archive.get(pick('run', prefix, ids));
   if (!run) throw unknown('run', prefix);
@@ -46,5 +44,8 @@ const unknown = (what: string, prefix: string): CliError =>
 const ambiguous = (what: string, prefix: string, ids: readonly string[]): CliError => {
   const more = ids.length > shownCandidates ? ['…'] : [];
   const lines = [...ids.slice(0, shownCandidates).map(safe), ...more].map((id) => `  ${id}`);
-  return new CliError(exitCodes.notFound, [`several ${what}s have an id that begins with ${safe(prefix)}:`, ...lines].join('\n'));
+  return new CliError(
+    exitCodes.notFound,
+    [`several ${what}s have an id that begins with ${safe(prefix)}:`, ...lines].join('\n'),
+  );
 };

@@ -28,7 +28,10 @@ const programOf = (io: Io, exit: (code: number) => void): Command => {
     .version(version())
     .option('--debug', 'show the stack of an error')
     .showSuggestionAfterError()
-    .addHelpText('after', '\nStart with:\n  $ holdfast demo\n  $ holdfast dev            # in one terminal\n  $ holdfast submit "Buy milk" --wait   # in another');
+    .addHelpText(
+      'after',
+      '\nStart with:\n  $ holdfast demo\n  $ holdfast dev            # in one terminal\n  $ holdfast submit "Buy milk" --wait   # in another',
+    );
   for (const define of commands) program.addCommand(define(io, exit));
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().configureOutput({
@@ -49,7 +52,8 @@ const report = (error: unknown, io: Io, debug: boolean): number => {
 
 const exitCodeOf = (error: unknown): number => {
   if (error instanceof CliError) return error.exitCode;
-  if (error instanceof QueueError) return error.kind === 'inDoubt' ? exitCodes.tryAgain : exitCodes.unavailable;
+  if (error instanceof QueueError)
+    return error.kind === 'inDoubt' ? exitCodes.tryAgain : exitCodes.unavailable;
   if (error instanceof DatabaseError) return exitCodes.unavailable;
   if (error instanceof MachineError) return exitCodes.usage;
   return exitCodes.failed;

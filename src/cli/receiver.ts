@@ -22,7 +22,10 @@ type ReceiverOptions = {
 };
 
 /** An audit service of the kind that Holdfast calls, on loopback: it keeps entries by key and drops repeats. */
-export const startAuditReceiver = async ({ port = 0, onEntry }: ReceiverOptions = {}): Promise<AuditReceiver> => {
+export const startAuditReceiver = async ({
+  port = 0,
+  onEntry,
+}: ReceiverOptions = {}): Promise<AuditReceiver> => {
   const received = new Map<string, Received>();
   const app = new Hono();
   app.post('/audit', bodyLimit({ maxSize: 1024 * 1024 }), async (context) => {
@@ -41,7 +44,9 @@ export const startAuditReceiver = async ({ port = 0, onEntry }: ReceiverOptions 
     return context.body(null, before ? 200 : 201);
   });
   const listening = Promise.withResolvers<number>();
-  const server = serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, (info) => listening.resolve(info.port));
+  const server = serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, (info) =>
+    listening.resolve(info.port),
+  );
   server.once('error', listening.reject);
   const url = new URL(`http://127.0.0.1:${await listening.promise}/audit`);
   return {

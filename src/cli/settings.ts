@@ -9,20 +9,44 @@ import { usage } from './exit.ts';
  * Checks are not commander's own, because its errors show the value, and a queue's URL has a password in it.
  */
 const options = {
-  store: new Option('--store <file>', 'the SQLite file that keeps the runs').env('HOLDFAST_STORE').default('holdfast.db'),
-  queue: new Option('--queue <url>', 'amqp://… or amqps://… for RabbitMQ, or "embedded" for a queue in the store’s file')
-    .env('HOLDFAST_QUEUE').default('embedded'),
-  prefix: new Option('--prefix <name>', 'how the names of exchanges and queues begin').env('HOLDFAST_PREFIX').default('holdfast'),
-  lap: new Option('--lap <duration>', 'how long a message that is handed back waits').env('HOLDFAST_LAP').default('5m'),
+  store: new Option('--store <file>', 'the SQLite file that keeps the runs')
+    .env('HOLDFAST_STORE')
+    .default('holdfast.db'),
+  queue: new Option(
+    '--queue <url>',
+    'amqp://… or amqps://… for RabbitMQ, or "embedded" for a queue in the store’s file',
+  )
+    .env('HOLDFAST_QUEUE')
+    .default('embedded'),
+  prefix: new Option('--prefix <name>', 'how the names of exchanges and queues begin')
+    .env('HOLDFAST_PREFIX')
+    .default('holdfast'),
+  lap: new Option('--lap <duration>', 'how long a message that is handed back waits')
+    .env('HOLDFAST_LAP')
+    .default('5m'),
   ca: new Option('--ca <file>', 'the CA that signed the broker’s certificate (PEM)').env('HOLDFAST_CA'),
-  machines: new Option('--machines <file...>', 'modules that export machines of your own').env('HOLDFAST_MACHINES'),
+  machines: new Option('--machines <file...>', 'modules that export machines of your own').env(
+    'HOLDFAST_MACHINES',
+  ),
   auditUrl: new Option('--audit-url <url>', 'where audit entries are posted').env('HOLDFAST_AUDIT_URL'),
-  concurrency: new Option('--concurrency <n>', 'deliveries in hand, and calls of one kind, at once').env('HOLDFAST_CONCURRENCY').default('256'),
-  callTimeout: new Option('--call-timeout <duration>', 'how long one attempt of a call may take').env('HOLDFAST_CALL_TIMEOUT').default('10s'),
-  retryBase: new Option('--retry-base <duration>', 'the first wait of the backoff at most').env('HOLDFAST_RETRY_BASE').default('200ms'),
-  retryCap: new Option('--retry-cap <duration>', 'the longest wait of the backoff').env('HOLDFAST_RETRY_CAP').default('1m'),
-  retryFor: new Option('--retry-for <duration>', 'how long transient errors are retried').env('HOLDFAST_RETRY_FOR').default('1d'),
-  logLevel: new Option('--log-level <level>', 'debug, info, warn, error or silent').env('HOLDFAST_LOG_LEVEL').default('info'),
+  concurrency: new Option('--concurrency <n>', 'deliveries in hand, and calls of one kind, at once')
+    .env('HOLDFAST_CONCURRENCY')
+    .default('256'),
+  callTimeout: new Option('--call-timeout <duration>', 'how long one attempt of a call may take')
+    .env('HOLDFAST_CALL_TIMEOUT')
+    .default('10s'),
+  retryBase: new Option('--retry-base <duration>', 'the first wait of the backoff at most')
+    .env('HOLDFAST_RETRY_BASE')
+    .default('200ms'),
+  retryCap: new Option('--retry-cap <duration>', 'the longest wait of the backoff')
+    .env('HOLDFAST_RETRY_CAP')
+    .default('1m'),
+  retryFor: new Option('--retry-for <duration>', 'how long transient errors are retried')
+    .env('HOLDFAST_RETRY_FOR')
+    .default('1d'),
+  logLevel: new Option('--log-level <level>', 'debug, info, warn, error or silent')
+    .env('HOLDFAST_LOG_LEVEL')
+    .default('info'),
 } satisfies Record<string, Option>;
 
 const duration = z.string().transform((text, context) => {
@@ -32,28 +56,42 @@ const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const httpUrl = z.url({ protocol: /^https?$/, error: 'is not a URL; write http://… or https://…' }).transform((text) => new URL(text));
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'is not a URL; write http://… or https://…' })
+  .transform((text) => new URL(text));
 
 /** The value is never shown: it has credentials in it. */
-const queueUrl = z.string().refine((text) => text === 'embedded' || (/^amqps?:\/\//.test(text) && URL.canParse(text)), {
-  error: 'is neither "embedded" nor a URL of the form amqp://user:password@host:5672/vhost (escape special characters in the password as %XX)',
-});
+const queueUrl = z
+  .string()
+  .refine((text) => text === 'embedded' || (/^amqps?:\/\//.test(text) && URL.canParse(text)), {
+    error:
+      'is neither "embedded" nor a URL of the form amqp://user:password@host:5672/vhost (escape special characters in the password as %XX)',
+  });
 
 const schema = z.object({
   store: z.string().min(1, 'is empty'),
   queue: queueUrl,
-  prefix: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores'),
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores'),
   lap: duration,
   ca: z.string().optional(),
   // A list in the environment is divided by commas.
   machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
   auditUrl: httpUrl.optional(),
-  concurrency: z.coerce.number('is not a number').int('is not a whole number').min(1, 'is below 1').max(10_000, 'is above 10000'),
+  concurrency: z.coerce
+    .number('is not a number')
+    .int('is not a whole number')
+    .min(1, 'is below 1')
+    .max(10_000, 'is above 10000'),
   callTimeout: duration,
   retryBase: duration,
   retryCap: duration,
   retryFor: duration,
-  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent'], 'is none of debug, info, warn, error, silent'),
+  logLevel: z.enum(
+    ['debug', 'info', 'warn', 'error', 'silent'],
+    'is none of debug, info, warn, error, silent',
+  ),
 });
 
 export type Settings = z.output<typeof schema>;
@@ -68,7 +106,15 @@ export const withSettings = (command: Command, names: readonly SettingName[]): C
 export const storeSettings = ['store'] as const;
 export const queueSettings = ['store', 'queue', 'prefix', 'lap', 'ca'] as const;
 export const workerSettings = [
-  ...queueSettings, 'machines', 'auditUrl', 'concurrency', 'callTimeout', 'retryBase', 'retryCap', 'retryFor', 'logLevel',
+  ...queueSettings,
+  'machines',
+  'auditUrl',
+  'concurrency',
+  'callTimeout',
+  'retryBase',
+  'retryCap',
+  'retryFor',
+  'logLevel',
 ] as const;
 
 /** The settings of a command that was parsed; those that it does not take have their defaults. @throws CliError */

@@ -32,15 +32,26 @@ export const checkWish = (registry: Registry, { machine: ref, input, key }: Wish
   const checked = machine.input.safeParse(input);
   if (!checked.success) throw usage(schemaProblems(checked.error));
   const body = Buffer.from(JSON.stringify(input));
-  if (body.length > maxBodyBytes) throw usage(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
-  return { id, machine: machine.ref, input: checked.data, body, fingerprint: fingerprint(machine.id, checked.data) };
+  if (body.length > maxBodyBytes)
+    throw usage(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
+  return {
+    id,
+    machine: machine.ref,
+    input: checked.data,
+    body,
+    fingerprint: fingerprint(machine.id, checked.data),
+  };
 };
 
 /**
  * Resolves when the submission is safe: in the queue, or in the store already ('known').
  * @throws CliError (conflict) where the store can tell at once; QueueError
  */
-export const accept = async (queue: Queue, archive: Archive | undefined, wish: Checked): Promise<'accepted' | 'known'> => {
+export const accept = async (
+  queue: Queue,
+  archive: Archive | undefined,
+  wish: Checked,
+): Promise<'accepted' | 'known'> => {
   const run = await archive?.get(wish.id);
   if (run) {
     if (run.fingerprint !== wish.fingerprint) throw conflict(wish, run.input);

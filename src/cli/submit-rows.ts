@@ -29,7 +29,12 @@ type Tally = { accepted: Checked[]; known: number; refused: number; conflicts: n
  * same file submitted again adds nothing. Refused rows are named one by one; the others go on.
  * @throws QueueError when the queue goes away: what was accepted is accepted, and running it again is safe.
  */
-export const submitRows = async (target: Target, source: Source, wait: WaitOptions | undefined, io: Io): Promise<number> => {
+export const submitRows = async (
+  target: Target,
+  source: Source,
+  wait: WaitOptions | undefined,
+  io: Io,
+): Promise<number> => {
   const rows = await read(source.file, io);
   const tally: Tally = { accepted: [], known: 0, refused: 0, conflicts: 0 };
   const bar = progressBar(io, 'submitted');
@@ -43,7 +48,13 @@ export const submitRows = async (target: Target, source: Source, wait: WaitOptio
   return tally.conflicts > 0 ? exitCodes.conflict : waited;
 };
 
-const submitRow = async ({ registry, queue, archive }: Target, wish: Wish | CliError, line: number, tally: Tally, io: Io): Promise<void> => {
+const submitRow = async (
+  { registry, queue, archive }: Target,
+  wish: Wish | CliError,
+  line: number,
+  tally: Tally,
+  io: Io,
+): Promise<void> => {
   try {
     if (wish instanceof CliError) throw wish;
     const checked = checkWish(registry, wish);
@@ -60,7 +71,8 @@ const submitRow = async ({ registry, queue, archive }: Target, wish: Wish | CliE
 };
 
 const wishOf = (text: string, line: number, digest: string, machine: string): Wish | CliError => {
-  if (Buffer.byteLength(text) > 2 * maxBodyBytes) return usage(`the row is longer than ${2 * maxBodyBytes} bytes`);
+  if (Buffer.byteLength(text) > 2 * maxBodyBytes)
+    return usage(`the row is longer than ${2 * maxBodyBytes} bytes`);
   let row: unknown;
   try {
     row = JSON.parse(text);
@@ -73,7 +85,10 @@ const wishOf = (text: string, line: number, digest: string, machine: string): Wi
 };
 
 /** Runs up to `window` at once; stops at the first that throws, after those under way have ended. */
-const eachRow = async (rows: Rows, submitOne: (text: string, line: number) => Promise<void>): Promise<void> => {
+const eachRow = async (
+  rows: Rows,
+  submitOne: (text: string, line: number) => Promise<void>,
+): Promise<void> => {
   const underWay = new Set<Promise<void>>();
   let failed: { error: unknown } | undefined;
   let line = 0;
@@ -109,14 +124,22 @@ const digested = async (open: () => Readable, name: string): Promise<Rows> => {
   } catch (error) {
     throw new CliError(exitCodes.usage, `${name} cannot be read: ${String(error)}`, { cause: error });
   }
-  return { digest: hash.digest('base64url'), total, lines: () => createInterface({ input: open(), crlfDelay: Infinity }) };
+  return {
+    digest: hash.digest('base64url'),
+    total,
+    lines: () => createInterface({ input: open(), crlfDelay: Infinity }),
+  };
 };
 
 const newline = 10;
 
 const stopped = (error: unknown, line: number, accepted: number): unknown =>
   error instanceof QueueError
-    ? new QueueError(error.kind, `stopped at line ${line}, ${accepted} accepted: ${error.message}. Run it again: nothing is doubled`, { cause: error })
+    ? new QueueError(
+        error.kind,
+        `stopped at line ${line}, ${accepted} accepted: ${error.message}. Run it again: nothing is doubled`,
+        { cause: error },
+      )
     : error;
 
 const waitForAll = async (wishes: Checked[], wait: WaitOptions, io: Io): Promise<number> => {
@@ -128,7 +151,10 @@ const waitForAll = async (wishes: Checked[], wait: WaitOptions, io: Io): Promise
     if (status !== 'done') failed += 1;
     bar.update(final, wishes.length);
   }).finally(() => bar.end());
-  say(io, `${final - failed} done${failed > 0 ? `, ${failed} not: see "holdfast list --status failed"` : ''}`);
+  say(
+    io,
+    `${final - failed} done${failed > 0 ? `, ${failed} not: see "holdfast list --status failed"` : ''}`,
+  );
   return failed > 0 ? exitCodes.failed : exitCodes.done;
 };
 

@@ -36,9 +36,14 @@ export const tallyOf = ({ accepted, todos, alerts, audits }: Seen): Tally => {
     audits: byKey[1]!.length,
     lost: accepted.filter((id) => !saved.has(id) || reached.some((ids) => !ids.has(id))).length,
     phantom: byKey.flat().filter(({ todo }) => !saved.has(todo)).length,
-    doubled: byKey.reduce((sum, effects, index) => sum + effects.length - reached[index]!.size, 0) + todos.length - saved.size,
+    doubled:
+      byKey.reduce((sum, effects, index) => sum + effects.length - reached[index]!.size, 0) +
+      todos.length -
+      saved.size,
     repeats: alerts.length + audits.length - byKey.flat().length,
   };
 };
 
-const distinct = (effects: readonly Effect[]): Effect[] => [...new Map(effects.map((effect) => [effect.key, effect])).values()];
+const distinct = (effects: readonly Effect[]): Effect[] => [
+  ...new Map(effects.map((effect) => [effect.key, effect])).values(),
+];

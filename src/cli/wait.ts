@@ -17,7 +17,11 @@ export type WaitOptions = { readonly store: string; readonly timeout: number; re
  * Waits until every run is final; `onFinal` is called for each. Woken by commits to the store, not by polling.
  * @throws CliError: conflict; tryAgain when the time is up (the runs go on); by signal
  */
-export const waitUntilFinal = async (wishes: readonly Checked[], options: WaitOptions, onFinal: (run: Run) => void): Promise<void> => {
+export const waitUntilFinal = async (
+  wishes: readonly Checked[],
+  options: WaitOptions,
+  onFinal: (run: Run) => void,
+): Promise<void> => {
   const signal = AbortSignal.any([options.io.interrupted, AbortSignal.timeout(options.timeout)]);
   const pending = new Map(wishes.map((wish) => [wish.id, wish]));
   const { db, archive } = await storeOf(options, signal, pending.size);
@@ -29,7 +33,12 @@ export const waitUntilFinal = async (wishes: readonly Checked[], options: WaitOp
   if (pending.size > 0) throw gaveUp(options, pending.size);
 };
 
-const seeAllFinal = async (archive: Archive, pending: Map<string, Checked>, signal: AbortSignal, onFinal: (run: Run) => void): Promise<void> => {
+const seeAllFinal = async (
+  archive: Archive,
+  pending: Map<string, Checked>,
+  signal: AbortSignal,
+  onFinal: (run: Run) => void,
+): Promise<void> => {
   let changed = Promise.withResolvers<void>();
   const watcher = archive.watch(() => changed.resolve());
   const aborted = Promise.withResolvers<void>();
@@ -67,5 +76,8 @@ const gaveUp = ({ io, store }: WaitOptions, count: number): CliError => {
     const name = io.interrupted.reason as 'SIGINT' | 'SIGTERM';
     return new CliError(exitCodes[name], `${left}; they go on without us`);
   }
-  return new CliError(exitCodes.tryAgain, `${left} in ${store}; what was accepted goes on. Is a worker running on this store? See "holdfast list"`);
+  return new CliError(
+    exitCodes.tryAgain,
+    `${left} in ${store}; what was accepted goes on. Is a worker running on this store? See "holdfast list"`,
+  );
 };

@@ -19,7 +19,11 @@ export const waitingForOf = (registry: Registry, run: Run): WaitingFor => {
   const machine = registry.get(refOf(run));
   const timers = Object.entries(run.timers).map(([id, { at, event }]) => {
     const delay = machine?.delays.get(id);
-    return { type: 'timer' as const, event: delay === undefined ? event.type : `after ${delay}`, until: iso(at) };
+    return {
+      type: 'timer' as const,
+      event: delay === undefined ? event.type : `after ${delay}`,
+      until: iso(at),
+    };
   });
   if (!machine) return [{ type: 'machine', machine: refOf(run) }, ...timers];
   const calls = wantedCalls(machine, run).map(({ id, src, key, attempt }) => {

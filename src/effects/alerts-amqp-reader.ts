@@ -19,18 +19,25 @@ const patience = 10_000;
  * channel closes. For that moment another reader of the queue does not see it.
  * @throws AmqpError
  */
-export const peekAlerts = (publisher: Pick<Publisher, 'perform'>, { alerts }: Topology, limit: number): Promise<Peeked> =>
-  publisher.perform(async (channel) => {
-    const found: PublishedAlert[] = [];
-    let left = 0;
-    while (found.length < limit) {
-      const message = await channel.get(alerts);
-      if (!message) return { alerts: found, hasMore: false };
-      found.push(toAlert(message));
-      left = message.fields.messageCount;
-    }
-    return { alerts: found, hasMore: left > 0 };
-  }, { patience });
+export const peekAlerts = (
+  publisher: Pick<Publisher, 'perform'>,
+  { alerts }: Topology,
+  limit: number,
+): Promise<Peeked> =>
+  publisher.perform(
+    async (channel) => {
+      const found: PublishedAlert[] = [];
+      let left = 0;
+      while (found.length < limit) {
+        const message = await channel.get(alerts);
+        if (!message) return { alerts: found, hasMore: false };
+        found.push(toAlert(message));
+        left = message.fields.messageCount;
+      }
+      return { alerts: found, hasMore: left > 0 };
+    },
+    { patience },
+  );
 
 export type Following = {
   /** Rejects when the broker does not let us in, or cannot be reached at the start. @throws AmqpError */
@@ -69,7 +76,11 @@ const settled = async (link: Link<Channel>, where: string): Promise<void> => {
   }
 };
 
-const subscribe = async (session: Session, topology: Topology, onAlert: (alert: PublishedAlert) => void): Promise<Channel> => {
+const subscribe = async (
+  session: Session,
+  topology: Topology,
+  onAlert: (alert: PublishedAlert) => void,
+): Promise<Channel> => {
   await declare(session.model, topology);
   const channel = guard(session, await session.model.createChannel());
   const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });

@@ -45,7 +45,8 @@ export const children = (snapshot: string): { id: string; src: string; input: un
     input: child.snapshot.input,
   }));
 
-export const contextOf = (snapshot: string): unknown => (JSON.parse(snapshot) as { context: unknown }).context;
+export const contextOf = (snapshot: string): unknown =>
+  (JSON.parse(snapshot) as { context: unknown }).context;
 
 const restore = (machine: AnyStateMachine, text: string): AnyMachineSnapshot => {
   const snapshot = createActor(machine, { snapshot: JSON.parse(text) }).getSnapshot() as AnyMachineSnapshot;
@@ -93,6 +94,7 @@ const stateName = (value: unknown): string =>
         .map(([key, inner]) => (isEmpty(inner) ? key : `${key}.${stateName(inner)}`))
         .join('|');
 
-const isEmpty = (value: unknown): boolean => typeof value === 'object' && Object.keys(value as object).length === 0;
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && Object.keys(value as object).length === 0;
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -9,7 +9,12 @@ import { MachineError, toMachine } from './machine.ts';
 
 const options = {
   actors: { work: call<void, void>(), rest: call<void, void>() },
-  actions: { note: assign({}), shout: emit({ type: 'shouted' }), queue: enqueueActions(() => {}), print: () => {} },
+  actions: {
+    note: assign({}),
+    shout: emit({ type: 'shouted' }),
+    queue: enqueueActions(() => {}),
+    print: () => {},
+  },
   guards: { isLate: () => true },
   delays: { backoff: 10 },
 };
@@ -28,7 +33,10 @@ const definition = (states: object, details: object = {}, rest: Partial<Definiti
   ...rest,
 });
 
-const working = (changes: object = {}) => ({ invoke: { src: 'work', onDone: 'done', onError: 'failed' }, ...changes });
+const working = (changes: object = {}) => ({
+  invoke: { src: 'work', onDone: 'done', onError: 'failed' },
+  ...changes,
+});
 
 describe('a machine is registered', () => {
   test('when it is sound', () => {
@@ -37,7 +45,10 @@ describe('a machine is registered', () => {
 
   test('with pure actions, known guards and known delays', () => {
     const sound = definition({
-      working: working({ entry: ['note', assign({})], after: { backoff: { target: 'failed', guard: 'isLate' }, 500: 'failed' } }),
+      working: working({
+        entry: ['note', assign({})],
+        after: { backoff: { target: 'failed', guard: 'isLate' }, 500: 'failed' },
+      }),
     });
     expect(() => toMachine(sound)).not.toThrow();
   });
@@ -45,22 +56,86 @@ describe('a machine is registered', () => {
 
 describe('a machine is refused, by state and with the fix,', () => {
   test.each<[string, Definition, RegExp]>([
-    ['for a misspelt delay', definition({ working: working({ after: { backof: 'failed' } }) }), /state "working": the delay "backof" does not exist; did you mean "backoff"\?/],
-    ['for a call that nobody performs', definition({ working: { invoke: { src: 'wrok', onDone: 'done' } } }), /state "working": it invokes "wrok", which is neither a local nor a remote call/],
-    ['for a call that is local and remote', definition({ working: working() }, {}, { local: { work: () => ({}) } }), /state "working": "work" is both a local and a remote call/],
-    ['for an unknown action', definition({ working: working({ entry: 'noted' }) }), /state "working": the action "noted" does not exist; did you mean "note"\?/],
-    ['for a custom action', definition({ working: working({ exit: 'print' }) }), /state "working": the action "print" would not survive a crash: make it an invoke/],
-    ['for an inline action', definition({ working: working({ entry: () => {} }) }), /the action "inline function" would not survive a crash/],
-    ['for an emit', definition({ working: working({ entry: 'shout' }) }), /the action "shout" would not survive a crash/],
-    ['for enqueued actions', definition({ working: working({ entry: 'queue' }) }), /the action "queue" would not survive a crash/],
-    ['for an action of a transition', definition({ working: { invoke: { src: 'work', onDone: { target: 'done', actions: 'print' } } } }), /state "working": the action "print" would not survive/],
-    ['for an unknown guard', definition({ working: working({ after: { 10: { target: 'failed', guard: 'isLat' } } }) }), /state "working": the guard "isLat" does not exist; did you mean "isLate"\?/],
-    ['for two calls under one key', definition({ working: { invoke: { src: 'work', onDone: 'again' } }, again: working() }), /state "again": its call "work" has the same key as the one in state "working": give each invoke an id/],
-    ['for a dead end', definition({ working: working({ after: { 10: 'stuck' } }), stuck: { after: { 10: 'stuck' } } }), /state "stuck": no final state can be reached/],
-    ['for a dead end that only a cancel leaves', definition({ working: working({ after: { 10: 'stuck' } }), stuck: {} }, { on: { cancel: '.failed' } }), /state "stuck": no final state can be reached/],
-    ['for a missing version', definition({ working: working() }, { version: undefined }), /it has no version/],
-    ['for an id that is no routing key', definition({ working: working() }, { id: 'My Machine' }), /the id "My Machine" must be small letters/],
-    ['for a nested initial state that does not exist', definition({ working: working({ initial: 'one', states: { on: {} } }) }), /state "working": its initial state "one" does not exist/],
+    [
+      'for a misspelt delay',
+      definition({ working: working({ after: { backof: 'failed' } }) }),
+      /state "working": the delay "backof" does not exist; did you mean "backoff"\?/,
+    ],
+    [
+      'for a call that nobody performs',
+      definition({ working: { invoke: { src: 'wrok', onDone: 'done' } } }),
+      /state "working": it invokes "wrok", which is neither a local nor a remote call/,
+    ],
+    [
+      'for a call that is local and remote',
+      definition({ working: working() }, {}, { local: { work: () => ({}) } }),
+      /state "working": "work" is both a local and a remote call/,
+    ],
+    [
+      'for an unknown action',
+      definition({ working: working({ entry: 'noted' }) }),
+      /state "working": the action "noted" does not exist; did you mean "note"\?/,
+    ],
+    [
+      'for a custom action',
+      definition({ working: working({ exit: 'print' }) }),
+      /state "working": the action "print" would not survive a crash: make it an invoke/,
+    ],
+    [
+      'for an inline action',
+      definition({ working: working({ entry: () => {} }) }),
+      /the action "inline function" would not survive a crash/,
+    ],
+    [
+      'for an emit',
+      definition({ working: working({ entry: 'shout' }) }),
+      /the action "shout" would not survive a crash/,
+    ],
+    [
+      'for enqueued actions',
+      definition({ working: working({ entry: 'queue' }) }),
+      /the action "queue" would not survive a crash/,
+    ],
+    [
+      'for an action of a transition',
+      definition({ working: { invoke: { src: 'work', onDone: { target: 'done', actions: 'print' } } } }),
+      /state "working": the action "print" would not survive/,
+    ],
+    [
+      'for an unknown guard',
+      definition({ working: working({ after: { 10: { target: 'failed', guard: 'isLat' } } }) }),
+      /state "working": the guard "isLat" does not exist; did you mean "isLate"\?/,
+    ],
+    [
+      'for two calls under one key',
+      definition({ working: { invoke: { src: 'work', onDone: 'again' } }, again: working() }),
+      /state "again": its call "work" has the same key as the one in state "working": give each invoke an id/,
+    ],
+    [
+      'for a dead end',
+      definition({ working: working({ after: { 10: 'stuck' } }), stuck: { after: { 10: 'stuck' } } }),
+      /state "stuck": no final state can be reached/,
+    ],
+    [
+      'for a dead end that only a cancel leaves',
+      definition({ working: working({ after: { 10: 'stuck' } }), stuck: {} }, { on: { cancel: '.failed' } }),
+      /state "stuck": no final state can be reached/,
+    ],
+    [
+      'for a missing version',
+      definition({ working: working() }, { version: undefined }),
+      /it has no version/,
+    ],
+    [
+      'for an id that is no routing key',
+      definition({ working: working() }, { id: 'My Machine' }),
+      /the id "My Machine" must be small letters/,
+    ],
+    [
+      'for a nested initial state that does not exist',
+      definition({ working: working({ initial: 'one', states: { on: {} } }) }),
+      /state "working": its initial state "one" does not exist/,
+    ],
   ])('%s', (_, bad, problem) => {
     expect(() => toMachine(bad)).toThrow(MachineError);
     expect(() => toMachine(bad)).toThrow(problem);

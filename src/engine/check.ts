@@ -22,26 +22,34 @@ export const problemsOf = (definition: Definition): string[] => {
 };
 
 const identityProblems = ({ id, version }: AnyStateMachine): string[] => [
-  ...(/^[a-z][a-z0-9-]{0,99}$/.test(id) ? [] : [`the id "${id}" must be small letters, digits and dashes: it is a routing key`]),
+  ...(/^[a-z][a-z0-9-]{0,99}$/.test(id)
+    ? []
+    : [`the id "${id}" must be small letters, digits and dashes: it is a routing key`]),
   ...(version ? [] : ['it has no version: add version: "1", and a new one whenever its states change']),
 ];
 
 const initialProblems = (node: StateNode): string[] => {
   if (node.type !== 'compound') return [];
   try {
-    void node.initial.target;
+    void node.initial.target; // XState looks for it now, and would only have thrown at first use
     return [];
   } catch {
-    return [`${where(node)}: its initial state "${String(node.config.initial)}" does not exist${suggest(String(node.config.initial), Object.keys(node.states))}`];
+    const name = JSON.stringify(node.config.initial);
+    return [
+      `${where(node)}: its initial state ${name} does not exist; there is ${Object.keys(node.states).join(', ')}`,
+    ];
   }
 };
 
 const callProblems = (node: StateNode, { local = {}, remote = {} }: Definition): string[] =>
   invokes(node).flatMap(({ src }) => {
-    if (src in local && src in remote) return [`${where(node)}: "${src}" is both a local and a remote call: keep one`];
+    if (src in local && src in remote)
+      return [`${where(node)}: "${src}" is both a local and a remote call: keep one`];
     if (src in local || src in remote) return [];
     const known = [...Object.keys(local), ...Object.keys(remote)];
-    return [`${where(node)}: it invokes "${src}", which is neither a local nor a remote call${suggest(src, known)}`];
+    return [
+      `${where(node)}: it invokes "${src}", which is neither a local nor a remote call${suggest(src, known)}`,
+    ];
   });
 
 /** XState runs a delay that it does not know at once: a hot retry loop. */
@@ -49,7 +57,9 @@ const delayProblems = (node: StateNode, { implementations }: AnyStateMachine): s
   node.after.flatMap(({ delay }) => {
     const name = String(delay);
     if (name in implementations.delays || /^\d+$/.test(name)) return [];
-    return [`${where(node)}: the delay "${name}" does not exist${suggest(name, Object.keys(implementations.delays))}`];
+    return [
+      `${where(node)}: the delay "${name}" does not exist${suggest(name, Object.keys(implementations.delays))}`,
+    ];
   });
 
 const pureActions = new Set(['xstate.assign', 'xstate.raise', 'xstate.cancel']);
@@ -64,14 +74,18 @@ const actionProblems = (node: StateNode, { implementations }: AnyStateMachine): 
     }
     const type = (body as { type?: string }).type;
     if (type !== undefined && pureActions.has(type)) return [];
-    return [`${where(node)}: the action "${name ?? type ?? 'inline function'}" would not survive a crash: make it an invoke, or an assign if it only changes the context`];
+    return [
+      `${where(node)}: the action "${name ?? type ?? 'inline function'}" would not survive a crash: make it an invoke, or an assign if it only changes the context`,
+    ];
   });
 
 const guardProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
   transitionsOf(node).flatMap(({ guard }) => {
     const name = nameOf(guard);
     if (name === undefined || name in implementations.guards) return [];
-    return [`${where(node)}: the guard "${name}" does not exist${suggest(name, Object.keys(implementations.guards))}`];
+    return [
+      `${where(node)}: the guard "${name}" does not exist${suggest(name, Object.keys(implementations.guards))}`,
+    ];
   });
 
 /** Two calls of one name would share an idempotency key: a receiver would drop the second. */
@@ -81,7 +95,11 @@ const keyProblems = (nodes: StateNode[]): string[] => {
     invokes(node).flatMap(({ name }) => {
       const first = seen.get(name);
       seen.set(name, where(node));
-      return first === undefined ? [] : [`${where(node)}: its call "${name}" has the same key as the one in ${first}: give each invoke an id of its own`];
+      return first === undefined
+        ? []
+        : [
+            `${where(node)}: its call "${name}" has the same key as the one in ${first}: give each invoke an id of its own`,
+          ];
     }),
   );
 };
@@ -91,7 +109,7 @@ const finalProblems = (root: StateNode, nodes: StateNode[]): string[] => {
   if (finals.length === 0) return ['it has no final state: its runs would never end'];
   const ending = new Set<StateNode>(finals);
   // Backwards from the final states, until nothing is added.
-  for (let size = 0; size !== ending.size; ) {
+  for (let size = 0; size !== ending.size;) {
     size = ending.size;
     for (const node of nodes) if (node !== root && leadsTo(node, ending)) ending.add(node);
   }
@@ -124,8 +142,11 @@ const where = (node: StateNode): string => (node.parent ? `state "${node.path.jo
 /** Names the candidate that was probably meant: the one that shares the longest beginning. */
 const suggest = (given: string, known: string[]): string => {
   if (known.length === 0) return '';
-  const shared = (name: string) => [...name].findIndex((letter, index) => letter !== given[index]);
-  const score = (name: string) => (shared(name) === -1 ? name.length : shared(name));
+  const score = (name: string) => {
+    let shared = 0;
+    while (shared < name.length && name[shared] === given[shared]) shared += 1;
+    return shared;
+  };
   const best = known.reduce((one, two) => (score(two) > score(one) ? two : one));
   return score(best) >= 2 ? `; did you mean "${best}"?` : `; there is ${known.join(', ')}`;
 };

@@ -9,13 +9,27 @@ import { toMachine } from './machine.ts';
 const unused = { perform: () => Promise.resolve({}) };
 
 test('the todo machine is drawn with every state and every way between them', () => {
-  const { ref, states, transitions } = drawing(toMachine(createTodo({ sendAlert: unused, sendAudit: unused })));
+  const { ref, states, transitions } = drawing(
+    toMachine(createTodo({ sendAlert: unused, sendAudit: unused })),
+  );
   expect(ref).toBe('create-todo@1');
   expect(states.map(({ name }) => name)).toEqual([
-    'saving', 'makingAlert', 'sendingAlert', 'retryingAlert', 'sendingAudit', 'retryingAudit', 'done', 'failed', 'cancelled',
+    'saving',
+    'makingAlert',
+    'sendingAlert',
+    'retryingAlert',
+    'sendingAudit',
+    'retryingAudit',
+    'done',
+    'failed',
+    'cancelled',
   ]);
   expect(states.filter(({ isInitial }) => isInitial).map(({ name }) => name)).toEqual(['saving']);
-  expect(states.filter(({ isFinal }) => isFinal).map(({ name }) => name)).toEqual(['done', 'failed', 'cancelled']);
+  expect(states.filter(({ isFinal }) => isFinal).map(({ name }) => name)).toEqual([
+    'done',
+    'failed',
+    'cancelled',
+  ]);
   expect(transitions.map(({ from, to, label }) => `${from} --${label}--> ${to}`)).toEqual([
     'null --cancel--> cancelled',
     'saving --saveTodo done--> makingAlert',
@@ -34,7 +48,10 @@ test('the todo machine is drawn with every state and every way between them', ()
 });
 
 test('nested states, always, numeric delays, inline guards and transitions without a target are drawn', () => {
-  const machine = setup({ actors: { charge: call<void, void>() }, guards: { isFree: () => false } }).createMachine({
+  const machine = setup({
+    actors: { charge: call<void, void>() },
+    guards: { isFree: () => false },
+  }).createMachine({
     id: 'pay',
     version: '2',
     initial: 'checking',
@@ -53,9 +70,21 @@ test('nested states, always, numeric delays, inline guards and transitions witho
       done: { type: 'final' },
     },
   });
-  const { states, transitions } = drawing(toMachine({ machine: machine as never, input: z.any(), remote: { charge: unused } }));
-  expect(states).toContainEqual({ name: 'paying.charging', within: 'paying', isInitial: true, isFinal: false });
-  expect(states).toContainEqual({ name: 'paying.charged', within: 'paying', isInitial: false, isFinal: true });
+  const { states, transitions } = drawing(
+    toMachine({ machine: machine as never, input: z.any(), remote: { charge: unused } }),
+  );
+  expect(states).toContainEqual({
+    name: 'paying.charging',
+    within: 'paying',
+    isInitial: true,
+    isFinal: false,
+  });
+  expect(states).toContainEqual({
+    name: 'paying.charged',
+    within: 'paying',
+    isInitial: false,
+    isFinal: true,
+  });
   expect(transitions.map(({ from, to, label }) => `${from} --${label}--> ${to}`).toSorted()).toEqual([
     'checking --always [isFree]--> done',
     'checking --always--> paying',

@@ -4,7 +4,12 @@ import type { Machine } from './machine.ts';
 import { nodesOf } from './nodes.ts';
 
 /** `name` is the path of a state: `sendingAlert`; `paying.charging` where it is nested in `within`. */
-export type DrawnState = { readonly name: string; readonly within: string | null; readonly isFinal: boolean; readonly isInitial: boolean };
+export type DrawnState = {
+  readonly name: string;
+  readonly within: string | null;
+  readonly isFinal: boolean;
+  readonly isInitial: boolean;
+};
 
 /** `from` is null where every state has the transition. */
 export type DrawnTransition = { readonly from: string | null; readonly to: string; readonly label: string };
@@ -36,20 +41,33 @@ const drawnState = (node: StateNode): DrawnState => ({
 
 /** All children of a parallel state are entered with it. */
 const isInitial = ({ parent, key }: StateNode): boolean =>
-  parent?.type === 'parallel' || (parent?.type === 'compound' && parent.initial.target.some((target) => target.key === key));
+  parent?.type === 'parallel' ||
+  (parent?.type === 'compound' && parent.initial.target.some((target) => target.key === key));
 
 const drawnTransitions = (node: StateNode, nameOfCall: (id: string) => string): DrawnTransition[] => {
-  const delays = new Map<string, string>(node.after.map(({ eventType, delay }) => [eventType, String(delay)]));
-  return [...[...node.transitions.values()].flat(), ...(node.always ?? [])].flatMap(({ eventType, guard, target }) => {
-    const cause = causeOf(eventType, delays, nameOfCall);
-    const label = guard === undefined ? cause : `${cause} [${guardName(guard)}]`;
-    // Without a target the state stays as it is.
-    return (target ?? [node]).map((to) => ({ from: node.parent ? pathOf(node) : null, to: pathOf(to), label }));
-  });
+  const delays = new Map<string, string>(
+    node.after.map(({ eventType, delay }) => [eventType, String(delay)]),
+  );
+  return [...[...node.transitions.values()].flat(), ...(node.always ?? [])].flatMap(
+    ({ eventType, guard, target }) => {
+      const cause = causeOf(eventType, delays, nameOfCall);
+      const label = guard === undefined ? cause : `${cause} [${guardName(guard)}]`;
+      // Without a target the state stays as it is.
+      return (target ?? [node]).map((to) => ({
+        from: node.parent ? pathOf(node) : null,
+        to: pathOf(to),
+        label,
+      }));
+    },
+  );
 };
 
 /** In the words of a run's history: `sendAlert done`, `sendAlert error`, `after backoff`. */
-const causeOf = (event: string, delays: ReadonlyMap<string, string>, nameOfCall: (id: string) => string): string => {
+const causeOf = (
+  event: string,
+  delays: ReadonlyMap<string, string>,
+  nameOfCall: (id: string) => string,
+): string => {
   const delay = delays.get(event);
   if (delay !== undefined) return `after ${/^\d+$/.test(delay) ? `${delay} ms` : delay}`;
   const [, outcome, id] = /^xstate\.(done|error)\.actor\.(.*)$/.exec(event) ?? [];
@@ -58,9 +76,11 @@ const causeOf = (event: string, delays: ReadonlyMap<string, string>, nameOfCall:
   return event === '' ? 'always' : event;
 };
 
+/** A guard that is a function in the chart has no name. */
 const guardName = (guard: unknown): string => {
-  const type = typeof guard === 'string' ? guard : (guard as { type?: string }).type;
-  return type?.replace(/^xstate\./, '') ?? 'guard';
+  if (typeof guard === 'string') return guard;
+  const type = typeof guard === 'object' && guard !== null && 'type' in guard ? guard.type : undefined;
+  return typeof type === 'string' ? type.replace(/^xstate\./, '') : 'guard';
 };
 
 const pathOf = ({ path }: StateNode): string => path.join('.');

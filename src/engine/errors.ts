@@ -19,7 +19,10 @@ export class TransientError extends Error {
   readonly receipt: Receipt | undefined;
   readonly retryAfter: number | undefined;
 
-  constructor(message: string, { cause, receipt, retryAfter }: Details & { retryAfter?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    { cause, receipt, retryAfter }: Details & { retryAfter?: number | undefined } = {},
+  ) {
     super(message, { cause });
     this.receipt = receipt;
     this.retryAfter = retryAfter;

@@ -15,7 +15,9 @@ export const keyProblem = (key: string): string | undefined => {
 
 /** Equal inputs of one machine, whatever the order of their fields, have equal fingerprints. */
 export const fingerprint = (machine: string, input: unknown): string =>
-  createHash('sha256').update(`${machine}\n${stringify(input) ?? ''}`).digest('base64url');
+  createHash('sha256')
+    .update(`${machine}\n${stringify(input) ?? ''}`)
+    .digest('base64url');
 
 /** The idempotency key of a call, on every attempt and for ever. */
 export const callKey = (runId: string, call: string): string => `${runId}/${call}`;
@@ -26,7 +28,9 @@ export const difference = (known: unknown, given: unknown): string => {
   const after = fields(given);
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const changed = names.filter((name) => stringify(before[name]) !== stringify(after[name]));
-  return changed.map((name) => `${name}: ${shown(before[name])} is known, ${shown(after[name])} was sent`).join('; ');
+  return changed
+    .map((name) => `${name}: ${shown(before[name])} is known, ${shown(after[name])} was sent`)
+    .join('; ');
 };
 
 const fields = (value: unknown): Record<string, unknown> =>

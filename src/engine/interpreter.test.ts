@@ -3,7 +3,15 @@ import { assign, setup } from 'xstate';
 import { getSimplePaths } from 'xstate/graph';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { answerTo, dueOf, error, neverCalled, ok, testClock, todoMachine } from '../../test/harness/engine.ts';
+import {
+  answerTo,
+  dueOf,
+  error,
+  neverCalled,
+  ok,
+  testClock,
+  todoMachine,
+} from '../../test/harness/engine.ts';
 import { call } from './definition.ts';
 import type { LocalCall } from './definition.ts';
 import { advance, fail, redrive, start, startFailed, wantedCalls } from './interpreter.ts';
@@ -41,11 +49,21 @@ describe('an answer', () => {
 
   test('leaves its duration, attempt, error and receipt in the history', () => {
     const run = begun();
-    const answer = { ...answerTo(machine, run, { ...error('HTTP 503'), receipt: { status: 503 } }), duration: 12.5 } as Incident;
+    const answer = {
+      ...answerTo(machine, run, { ...error('HTTP 503'), receipt: { status: 503 } }),
+      duration: 12.5,
+    } as Incident;
     expect(advance(machine, run, answer, clock)!.transitions).toEqual([
       {
-        seq: run.seq + 1, at: clock.at, event: 'sendAlert error', from: 'sendingAlert', to: 'retryingAlert',
-        duration: 12.5, attempt: 1, error: 'HTTP 503', receipt: { status: 503 },
+        seq: run.seq + 1,
+        at: clock.at,
+        event: 'sendAlert error',
+        from: 'sendingAlert',
+        to: 'retryingAlert',
+        duration: 12.5,
+        attempt: 1,
+        error: 'HTTP 503',
+        receipt: { status: 503 },
       },
     ]);
   });
@@ -60,7 +78,9 @@ describe('a timer', () => {
   test('is kept in the record with the time at which it is due', () => {
     const run = waiting();
     expect(run.dueAt).toBe(clock.at + 100); // half of 200 ms: the dice show 0.5
-    expect(Object.values(run.timers)).toEqual([{ at: run.dueAt, event: expect.objectContaining({}) as object }]);
+    expect(Object.values(run.timers)).toEqual([
+      { at: run.dueAt, event: expect.objectContaining({}) as object },
+    ]);
   });
 
   test('fires once', () => {
@@ -106,7 +126,12 @@ describe('a machine that throws', () => {
   test('fails its run with the reason, and keeps where it stood', () => {
     const { run } = start(fragile, 'r1', {}, clock);
     const step = advance(fragile, run, answerTo(fragile, run, ok()), clock)!;
-    expect(step.run).toMatchObject({ status: 'failed', failedIn: 'working', reason: 'the machine threw: a bug', seq: run.seq + 1 });
+    expect(step.run).toMatchObject({
+      status: 'failed',
+      failedIn: 'working',
+      reason: 'the machine threw: a bug',
+      seq: run.seq + 1,
+    });
     expect(step.transitions).toHaveLength(1);
   });
 
@@ -141,14 +166,27 @@ describe('local calls', () => {
     const boom: LocalCall = () => {
       throw new Error('bad sum');
     };
-    const step = start(chained(() => ({ writes: [write] }), boom), 'r1', {}, clock);
+    const step = start(
+      chained(() => ({ writes: [write] }), boom),
+      'r1',
+      {},
+      clock,
+    );
     expect(step.run).toMatchObject({ status: 'failed', reason: 'bad sum' });
     expect(step.writes).toEqual([write]);
     expect(step.transitions.map(({ to }) => to)).toEqual(['first', 'second', 'failed']);
   });
 
   test('that never come to an end fail the run instead of the worker', () => {
-    const step = start(chained(() => ({}), () => ({})), 'r1', {}, clock);
+    const step = start(
+      chained(
+        () => ({}),
+        () => ({}),
+      ),
+      'r1',
+      {},
+      clock,
+    );
     expect(step.run.reason).toMatch(/the chart loops/);
     expect(step.transitions.map(({ seq }) => seq)).toEqual(step.transitions.map((_, index) => index + 1));
   });
@@ -158,7 +196,8 @@ describe('a redrive', () => {
   const failed = () => {
     const run = begun();
     const next = advance(machine, run, answerTo(machine, run, ok()), clock)!.run;
-    return advance(machine, next, answerTo(machine, next, error('HTTP 422', { permanent: true })), clock)!.run;
+    return advance(machine, next, answerTo(machine, next, error('HTTP 422', { permanent: true })), clock)!
+      .run;
   };
 
   test('goes back to the step that failed, under the same key', () => {
@@ -180,8 +219,17 @@ describe('a redrive', () => {
   });
 
   test('of a run that failed before its first step was kept starts from there', () => {
-    const { run, transitions } = startFailed(machine, 'r1', { title: 'x' }, 'the store refused a write', clock);
-    expect(transitions.map(({ seq, to }) => [seq, to])).toEqual([[1, 'saving'], [2, 'failed']]);
+    const { run, transitions } = startFailed(
+      machine,
+      'r1',
+      { title: 'x' },
+      'the store refused a write',
+      clock,
+    );
+    expect(transitions.map(({ seq, to }) => [seq, to])).toEqual([
+      [1, 'saving'],
+      [2, 'failed'],
+    ]);
     expect(redrive(machine, run, clock).run.state).toBe('sendingAlert');
   });
 });
@@ -202,19 +250,30 @@ describe('a reboot between any two events changes nothing', () => {
     const failing = (permanent: boolean) => ({ message: 'e', permanent, at: clock.at, random: 0.5 });
     const events = ['saving', 'makingAlert', 'sendingAlert', 'sendingAudit'].flatMap((state) => {
       const id = `0.create-todo.${state}`;
-      const output = state === 'makingAlert' ? { type: 'todo.added', subject: 'r1', time: '2026-01-01T00:00:00.000Z', data: { id: 'r1', title: 'Buy milk' } } : undefined;
+      const output =
+        state === 'makingAlert'
+          ? {
+              type: 'todo.added',
+              subject: 'r1',
+              time: '2026-01-01T00:00:00.000Z',
+              data: { id: 'r1', title: 'Buy milk' },
+            }
+          : undefined;
       return [
         { type: `xstate.done.actor.${id}`, output, actorId: id },
         { type: `xstate.error.actor.${id}`, error: failing(false), actorId: id },
         { type: `xstate.error.actor.${id}`, error: failing(true), actorId: id },
       ];
     });
-    const timers = ['retryingAlert', 'retryingAudit'].map((state) => ({ type: `xstate.after.backoff.create-todo.${state}` }));
+    const timers = ['retryingAlert', 'retryingAudit'].map((state) => ({
+      type: `xstate.after.backoff.create-todo.${state}`,
+    }));
     const paths = getSimplePaths(machine.chart, {
       input: { id: 'r1', at: clock.at, input: { title: 'Buy milk' } },
       events: [...events, ...timers, { type: 'cancel' }],
       serializeState: (snapshot) => JSON.stringify([snapshot.value, snapshot.context]),
-      stopWhen: (snapshot) => ((snapshot.context as { failure: { count: number } | null }).failure?.count ?? 0) > 3,
+      stopWhen: (snapshot) =>
+        ((snapshot.context as { failure: { count: number } | null }).failure?.count ?? 0) > 3,
     });
     expect(paths.length).toBeGreaterThan(50);
     let compared = 0;
@@ -223,7 +282,9 @@ describe('a reboot between any two events changes nothing', () => {
   });
 
   /** Feeds a path to the engine, with a reboot before every event. Returns how many states were compared. */
-  const follow = (steps: { event: { type: string }; state: { value: unknown; context: unknown } }[]): number => {
+  const follow = (
+    steps: { event: { type: string }; state: { value: unknown; context: unknown } }[],
+  ): number => {
     let run: Run | undefined;
     let compared = 0;
     for (const { event, state } of steps) {
@@ -240,11 +301,14 @@ describe('a reboot between any two events changes nothing', () => {
           expect(advance(machine, run, incidentOf(run, event), clock)).toBeUndefined();
           return compared;
         }
-        if (event.type.includes('error') && (event as { error?: unknown }).error === undefined) return compared; // derived, without an error
+        if (event.type.includes('error') && (event as { error?: unknown }).error === undefined)
+          return compared; // derived, without an error
         run = advance(machine, reboot(run), incidentOf(run, event), clock)!.run;
       }
       expect(run.state).toBe(state.value);
-      expect((JSON.parse(run.snapshot) as { context: unknown }).context).toEqual(JSON.parse(JSON.stringify(state.context)));
+      expect((JSON.parse(run.snapshot) as { context: unknown }).context).toEqual(
+        JSON.parse(JSON.stringify(state.context)),
+      );
       compared += 1;
     }
     return compared;
@@ -252,7 +316,8 @@ describe('a reboot between any two events changes nothing', () => {
 
   const incidentOf = (run: Run, event: { type: string; error?: { permanent: boolean } }): Incident => {
     if (event.type === 'cancel') return { type: 'cancelled' };
-    if (event.type.startsWith('xstate.after')) return { type: 'due', timer: event.type, at: run.timers[event.type]?.at ?? 0 };
+    if (event.type.startsWith('xstate.after'))
+      return { type: 'due', timer: event.type, at: run.timers[event.type]?.at ?? 0 };
     const id = event.type.replace(/^xstate\.(done|error)\.actor\./, '');
     const result = event.error ? error('e', { permanent: event.error.permanent }) : ok();
     return { type: 'answered', call: id, attempt: run.attempts[id] ?? 0, duration: 1, result };
@@ -295,7 +360,11 @@ describe('a reboot between any two events changes nothing', () => {
     if (kind === 'due') return Object.keys(run.timers).length > 0 ? dueOf(run) : undefined;
     const [wanted] = wantedCalls(machine, run);
     if (!wanted) return undefined;
-    const answer = answerTo(machine, run, kind === 'ok' ? ok() : error('e', { permanent: kind === 'permanent' }));
+    const answer = answerTo(
+      machine,
+      run,
+      kind === 'ok' ? ok() : error('e', { permanent: kind === 'permanent' }),
+    );
     return kind === 'stale' ? ({ ...answer, attempt: wanted.attempt - 1 } as Incident) : answer;
   };
 });

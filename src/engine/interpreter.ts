@@ -19,7 +19,13 @@ export const start = (machine: Machine, id: string, input: unknown, clock: Clock
   chain(machine, begin(machine, id, input, clock), clock);
 
 /** A run that begins and fails at once, so that its submission is not lost when its first step cannot be kept. */
-export const startFailed = (machine: Machine, id: string, input: unknown, reason: string, clock: Clock): Step => {
+export const startFailed = (
+  machine: Machine,
+  id: string,
+  input: unknown,
+  reason: string,
+  clock: Clock,
+): Step => {
   const first = begin(machine, id, input, clock);
   return joined(first, fail(first.run, reason, clock));
 };
@@ -66,16 +72,31 @@ export const advance = (machine: Machine, run: Run, incident: Incident, clock: C
 export const fail = (run: Run, reason: string, clock: Clock): Step => {
   const at = clock.now();
   const next: Run = {
-    ...run, seq: run.seq + 1, status: 'failed', state: 'failed', timers: {}, dueAt: null, reason, failedIn: run.state, updatedAt: at,
+    ...run,
+    seq: run.seq + 1,
+    status: 'failed',
+    state: 'failed',
+    timers: {},
+    dueAt: null,
+    reason,
+    failedIn: run.state,
+    updatedAt: at,
   };
-  return { run: next, transitions: [historyRow(run, next, { at, event: 'fail', error: reason })], writes: [] };
+  return {
+    run: next,
+    transitions: [historyRow(run, next, { at, event: 'fail', error: reason })],
+    writes: [],
+  };
 };
 
 /** Puts a failed run back to a step, history kept: where it failed, unless `state` says otherwise. */
 export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.failedIn ?? ''): Step => {
-  if (run.status !== 'failed') throw new Error(`only a failed run can be retried; ${run.id} is ${run.status}`);
+  if (run.status !== 'failed')
+    throw new Error(`only a failed run can be retried; ${run.id} is ${run.status}`);
   if (!machine.steps.includes(state)) {
-    throw new Error(`${machine.ref} has no state "${state}" to retry from; it has ${machine.steps.join(', ')}`);
+    throw new Error(
+      `${machine.ref} has no state "${state}" to retry from; it has ${machine.steps.join(', ')}`,
+    );
   }
   const next = reenter(machine.chart, run.snapshot, state);
   const cleared = { ...run, reason: null, failedIn: null };
@@ -105,7 +126,12 @@ const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): St
   }
 };
 
-const answered = (machine: Machine, run: Run, answer: Extract<Incident, { type: 'answered' }>, clock: Clock): Step | undefined => {
+const answered = (
+  machine: Machine,
+  run: Run,
+  answer: Extract<Incident, { type: 'answered' }>,
+  clock: Clock,
+): Step | undefined => {
   const { call: id, attempt, duration, result } = answer;
   const wanted = children(run.snapshot).some((child) => child.id === id) && run.attempts[id] === attempt;
   if (!wanted) return undefined;
@@ -126,12 +152,21 @@ const answered = (machine: Machine, run: Run, answer: Extract<Incident, { type: 
   });
 };
 
-const due = (machine: Machine, run: Run, { timer, at: dueAt }: Extract<Incident, { type: 'due' }>, clock: Clock): Step | undefined => {
+const due = (
+  machine: Machine,
+  run: Run,
+  { timer, at: dueAt }: Extract<Incident, { type: 'due' }>,
+  clock: Clock,
+): Step | undefined => {
   const pending = run.timers[timer];
   if (pending?.at !== dueAt) return undefined;
-  const { [timer]: _fired, ...timers } = run.timers;
+  const timers = { ...run.timers };
+  delete timers[timer];
   const next = move(machine.chart, run.snapshot, pending.event);
-  return conclude({ ...run, timers }, next, { at: clock.now(), event: `after ${machine.delays.get(timer) ?? timer}` });
+  return conclude({ ...run, timers }, next, {
+    at: clock.now(),
+    event: `after ${machine.delays.get(timer) ?? timer}`,
+  });
 };
 
 const cancelled = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
@@ -149,7 +184,10 @@ const chain = (machine: Machine, first: Step, clock: Clock): Step => {
       if (!next) return step;
       step = joined(step, next);
     }
-    return joined(step, fail(step.run, `more than ${longestChain} local calls in one step: the chart loops`, clock));
+    return joined(
+      step,
+      fail(step.run, `more than ${longestChain} local calls in one step: the chart loops`, clock),
+    );
   } catch (error) {
     return joined(step, fail(step.run, threw(error), clock));
   }
@@ -165,14 +203,26 @@ const answerLocal = (machine: Machine, run: Run, clock: Clock): Step | undefined
   const call = wantedCalls(machine, run).find(({ id }) => machine.calls.get(id)?.local);
   if (!call) return undefined;
   const { result, writes } = performLocal(machine, call, clock.now());
-  const step = answered(machine, run, { type: 'answered', call: call.id, attempt: call.attempt, duration: 0, result }, clock);
+  const step = answered(
+    machine,
+    run,
+    { type: 'answered', call: call.id, attempt: call.attempt, duration: 0, result },
+    clock,
+  );
   return step && { ...step, writes };
 };
 
 /** A local call that throws has a bug, and a bug does not pass by waiting. */
-const performLocal = (machine: Machine, call: Call, now: number): { result: CallResult; writes: readonly Write[] } => {
+const performLocal = (
+  machine: Machine,
+  call: Call,
+  now: number,
+): { result: CallResult; writes: readonly Write[] } => {
   try {
-    const { output, writes = [] } = machine.calls.get(call.id)!.local!(call.input as never, { key: call.key, now });
+    const { output, writes = [] } = machine.calls.get(call.id)!.local!(call.input as never, {
+      key: call.key,
+      now,
+    });
     return { result: { ok: true, output }, writes };
   } catch (error) {
     return { result: { ...failure(error), permanent: true } as CallResult, writes: [] };
@@ -223,7 +273,11 @@ const attemptsAfter = (before: Run['attempts'], { requests }: Moved): Run['attem
   return attempts;
 };
 
-const historyRow = (before: Run, after: Run, { at, event, duration, attempt, error, receipt }: Cause): Transition => ({
+const historyRow = (
+  before: Run,
+  after: Run,
+  { at, event, duration, attempt, error, receipt }: Cause,
+): Transition => ({
   seq: after.seq,
   at,
   event,

@@ -49,8 +49,14 @@ export const toMachine = (definition: Definition): Machine => {
     chart,
     input,
     tables,
-    calls: new Map(nodes.flatMap(invokes).map(({ id, name, src }) => [id, { name, local: local[src], remote: remote[src] }])),
-    delays: new Map(nodes.flatMap((node) => node.after.map((after) => [after.eventType, String(after.delay)]))),
+    calls: new Map(
+      nodes
+        .flatMap(invokes)
+        .map(({ id, name, src }) => [id, { name, local: local[src], remote: remote[src] }]),
+    ),
+    delays: new Map(
+      nodes.flatMap((node) => node.after.map((after) => [after.eventType, String(after.delay)])),
+    ),
     steps: Object.values(chart.states)
       .filter(({ type }) => type !== 'final')
       .map(({ key }) => key),

@@ -4,7 +4,9 @@ import { cannotSucceed, failedAgain } from './retry.ts';
 import type { Failure } from './retry.ts';
 
 const policy = { base: 200, cap: 60_000, giveUpAfter: 86_400_000 };
-const event = (details: object = {}) => ({ error: { message: 'away', permanent: false, at: 1000, random: 1, ...details } });
+const event = (details: object = {}) => ({
+  error: { message: 'away', permanent: false, at: 1000, random: 1, ...details },
+});
 
 const failedTimes = (count: number, details: object = {}): Failure => {
   let failure: Failure | null = null;
@@ -13,18 +15,26 @@ const failedTimes = (count: number, details: object = {}): Failure => {
 };
 
 describe('the backoff', () => {
-  test.each([[1, 200], [2, 400], [3, 800], [9, 51_200], [10, 60_000], [2000, 60_000]])(
-    'after %i failures is at most %i ms',
-    (count, wait) => expect(failedTimes(count).wait).toBe(wait),
-  );
+  test.each([
+    [1, 200],
+    [2, 400],
+    [3, 800],
+    [9, 51_200],
+    [10, 60_000],
+    [2000, 60_000],
+  ])('after %i failures is at most %i ms', (count, wait) => expect(failedTimes(count).wait).toBe(wait));
 
   test('has full jitter: any wait from nothing to the ceiling', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 200 }), (random, count) => {
-        const { wait } = failedTimes(count, { random });
-        expect(wait).toBeGreaterThanOrEqual(0);
-        expect(wait).toBeLessThanOrEqual(Math.min(60_000, 200 * 2 ** (count - 1)));
-      }),
+      fc.property(
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.integer({ min: 1, max: 200 }),
+        (random, count) => {
+          const { wait } = failedTimes(count, { random });
+          expect(wait).toBeGreaterThanOrEqual(0);
+          expect(wait).toBeLessThanOrEqual(Math.min(60_000, 200 * 2 ** (count - 1)));
+        },
+      ),
     );
     expect(failedTimes(5, { random: 0 }).wait).toBe(0);
   });

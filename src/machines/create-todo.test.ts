@@ -118,6 +118,8 @@ describe('create-todo@1', () => {
   });
 
   test('an unknown field is refused by name', () => {
-    expect(todoInput.safeParse({ title: 'x', colour: 'red' }).error?.issues[0]).toMatchObject({ keys: ['colour'] });
+    expect(todoInput.safeParse({ title: 'x', colour: 'red' }).error?.issues[0]).toMatchObject({
+      keys: ['colour'],
+    });
   });
 });

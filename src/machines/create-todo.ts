@@ -17,7 +17,12 @@ export type TodoInput = z.infer<typeof todoInput>;
 export type Todo = { id: string; title: string; notes: string | null; createdAt: string };
 
 /** What the world is told of a new todo. */
-export type Alert = { type: 'todo.added'; subject: string; time: string; data: { id: string; title: string } };
+export type Alert = {
+  type: 'todo.added';
+  subject: string;
+  time: string;
+  data: { id: string; title: string };
+};
 
 /** What the auditors are told of it. */
 export type AuditEntry = { action: 'todo.created'; at: string; todo: Todo };
@@ -82,7 +87,11 @@ const chart = (retry: RetryPolicy) =>
       sendingAudit: {
         invoke: {
           src: 'sendAudit',
-          input: ({ context }) => ({ action: 'todo.created', at: context.todo.createdAt, todo: context.todo }),
+          input: ({ context }) => ({
+            action: 'todo.created',
+            at: context.todo.createdAt,
+            todo: context.todo,
+          }),
           onDone: { target: 'done', actions: 'forgetFailure' },
           onError: [
             { guard: 'cannotSucceed', target: 'failed', actions: 'forgetFailure' },
@@ -109,7 +118,12 @@ const saveTodo: LocalCall = ({ id, title, notes, createdAt }: Todo) => ({
 });
 
 const makeAlert: LocalCall = ({ id, title }: Todo, { now }) => ({
-  output: { type: 'todo.added', subject: id, time: new Date(now).toISOString(), data: { id, title } } satisfies Alert,
+  output: {
+    type: 'todo.added',
+    subject: id,
+    time: new Date(now).toISOString(),
+    data: { id, title },
+  } satisfies Alert,
 });
 
 /** The built-in machine. The two remote calls come from outside: a chart does no I/O. */

@@ -16,7 +16,8 @@ export const createRegistry = (definitions: readonly Definition[]): Registry => 
   const byRef = new Map<string, Machine>();
   const newest = new Map<string, Machine>();
   for (const machine of definitions.map(toMachine)) {
-    if (byRef.has(machine.ref)) throw new MachineError(`${machine.ref} is registered twice: give one of them another version`);
+    if (byRef.has(machine.ref))
+      throw new MachineError(`${machine.ref} is registered twice: give one of them another version`);
     byRef.set(machine.ref, machine);
     newest.set(machine.id, machine);
   }

@@ -134,15 +134,20 @@ export class Database {
 type Pending = { work: () => unknown; resolve: (value: unknown) => void; reject: (error: unknown) => void };
 
 /** Opens the store for reading and writing; creates and migrates it. @throws DatabaseError */
-export const openDatabase = (path: string): Database => open(path, {}, (db) => {
-  // better-sqlite3 compiles NORMAL for WAL, which loses commits in a power cut.
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = FULL');
-  const synchronous = db.pragma('synchronous', { simple: true });
-  if (synchronous !== 2) throw new DatabaseError('unusable', `the store ${path} refuses synchronous=FULL (it says ${String(synchronous)}): its commits would not be durable`);
-  db.pragma('foreign_keys = ON');
-  migrate(db, path);
-});
+export const openDatabase = (path: string): Database =>
+  open(path, {}, (db) => {
+    // better-sqlite3 compiles NORMAL for WAL, which loses commits in a power cut.
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    const synchronous = db.pragma('synchronous', { simple: true });
+    if (synchronous !== 2)
+      throw new DatabaseError(
+        'unusable',
+        `the store ${path} refuses synchronous=FULL (it says ${String(synchronous)}): its commits would not be durable`,
+      );
+    db.pragma('foreign_keys = ON');
+    migrate(db, path);
+  });
 
 /** Opens a store for reading only; nothing where none was made yet. @throws DatabaseError */
 export const openReadOnly = (path: string): Database | undefined => {
@@ -169,5 +174,7 @@ const open = (path: string, options: Sqlite.Options, prepare: (db: Connection) =
 /** better-sqlite3 checks the folder itself, and says so with a TypeError. */
 const explainOpen = (path: string, error: unknown): unknown =>
   error instanceof TypeError
-    ? new DatabaseError('unusable', `the store ${path} cannot be opened: ${error.message.toLowerCase()}`, { cause: error })
+    ? new DatabaseError('unusable', `the store ${path} cannot be opened: ${error.message.toLowerCase()}`, {
+        cause: error,
+      })
     : explain(path, error);

@@ -22,7 +22,11 @@ const known: [code: RegExp, kind: DatabaseErrorKind, says: string][] = [
   [/^SQLITE_(BUSY|LOCKED)/, 'unavailable', 'another process keeps it locked: try again'],
   [/^SQLITE_IOERR/, 'unavailable', 'the disk reports an I/O error: check the disk'],
   [/^SQLITE_CANTOPEN/, 'unusable', 'it cannot be opened: check that its folder exists and may be written to'],
-  [/^SQLITE_(READONLY|PERM|AUTH)/, 'unusable', 'it may not be written to: check its permissions and its folder’s'],
+  [
+    /^SQLITE_(READONLY|PERM|AUTH)/,
+    'unusable',
+    'it may not be written to: check its permissions and its folder’s',
+  ],
   [/^SQLITE_NOTADB/, 'unusable', 'it is not a SQLite file: name another one with --store'],
   [/^SQLITE_CORRUPT/, 'unusable', 'it is damaged: restore it from a backup'],
 ];
@@ -35,5 +39,7 @@ export const concernsFile = (error: unknown): boolean =>
 export const explain = (path: string, error: unknown): unknown => {
   const code = error instanceof SqliteError ? error.code : '';
   const match = known.find(([pattern]) => pattern.test(code));
-  return match ? new DatabaseError(match[1], `the store ${path}: ${match[2]} (${code})`, { cause: error }) : error;
+  return match
+    ? new DatabaseError(match[1], `the store ${path}: ${match[2]} (${code})`, { cause: error })
+    : error;
 };

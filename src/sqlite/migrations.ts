@@ -107,10 +107,16 @@ export const versionOf = (db: Database, path: string): number => {
   const isOurs = db.pragma('application_id', { simple: true }) === applicationId;
   const isEmpty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
   if (!isOurs && !isEmpty) {
-    throw new DatabaseError('unusable', `the store ${path} is another program's SQLite file: name another one with --store`);
+    throw new DatabaseError(
+      'unusable',
+      `the store ${path} is another program's SQLite file: name another one with --store`,
+    );
   }
   if (version > migrations.length) {
-    throw new DatabaseError('unusable', `the store ${path} is from a newer Holdfast (format ${version}, this one knows ${migrations.length}): upgrade holdfast`);
+    throw new DatabaseError(
+      'unusable',
+      `the store ${path} is from a newer Holdfast (format ${version}, this one knows ${migrations.length}): upgrade holdfast`,
+    );
   }
   return version;
 };

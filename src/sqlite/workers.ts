@@ -43,7 +43,9 @@ const bornOf = (pid: number): string | undefined => {
   if (process.platform !== 'linux') return bornByPs(pid);
   try {
     // proc(5): the name in parentheses may hold anything; field 3 is the state, field 22 the start time in ticks.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return fields[0] === 'Z' ? undefined : `${bootId()} ${fields[19]}`;
   } catch {
     return undefined;
@@ -55,7 +57,12 @@ const bootId = (): string => (knownBootId ??= readFileSync('/proc/sys/kernel/ran
 
 const bornByPs = (pid: number): string | undefined => {
   try {
-    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', env: { LC_ALL: 'C' } }).trim() || undefined;
+    return (
+      execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
+        encoding: 'utf8',
+        env: { LC_ALL: 'C' },
+      }).trim() || undefined
+    );
   } catch {
     return undefined;
   }

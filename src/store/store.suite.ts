@@ -19,11 +19,15 @@ const machine = todoMachine();
 const refs = [machine.ref];
 const clock = testClock();
 
-const begin = (id: string, title = 'Buy milk'): Change => ({ ...start(machine, id, { title }, clock), expected: null });
+const begin = (id: string, title = 'Buy milk'): Change => ({
+  ...start(machine, id, { title }, clock),
+  expected: null,
+});
 
 const onTopOf = (run: Run, step: Step): Change => ({ ...step, expected: run.seq });
 
-const stepOf = (run: Run, incident: Incident): Change => onTopOf(run, advance(machine, run, incident, clock)!);
+const stepOf = (run: Run, incident: Incident): Change =>
+  onTopOf(run, advance(machine, run, incident, clock)!);
 
 /** What every store promises; each adapter passes it. */
 export const describeStore = (name: string, open: () => Promise<StoreUnderTest>): void => {
@@ -46,7 +50,8 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       return changes.map(({ run }) => run);
     };
 
-    const commitOne = async (worker: string, change: Change) => (await store.commit(worker, [change]))[0]!.type;
+    const commitOne = async (worker: string, change: Change) =>
+      (await store.commit(worker, [change]))[0]!.type;
 
     describe('a commit', () => {
       test('gives back the record, its history and its own writes as they were', async () => {
@@ -77,7 +82,10 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
 
       test('keeps the other runs of the turn when one of them is in conflict or rejected', async () => {
         await create('a', 'r1');
-        const broken = { ...begin('r2'), writes: [{ sql: 'INSERT INTO todos (id) VALUES (:id)', params: { id: 'r2' } }] };
+        const broken = {
+          ...begin('r2'),
+          writes: [{ sql: 'INSERT INTO todos (id) VALUES (:id)', params: { id: 'r2' } }],
+        };
         const outcomes = await store.commit('a', [begin('r1'), broken, begin('r3')]);
         expect(outcomes.map(({ type }) => type)).toEqual(['conflict', 'rejected', 'committed']);
         expect(await store.get('r2')).toBeUndefined();
@@ -168,7 +176,9 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
         await store.renew('b');
         await store.join('c');
         const [resumed] = await store.resume('c', refs, 10);
-        expect(await commitOne('c', stepOf(resumed!.run, answerTo(machine, resumed!.run, ok())))).toBe('committed');
+        expect(await commitOne('c', stepOf(resumed!.run, answerTo(machine, resumed!.run, ok())))).toBe(
+          'committed',
+        );
         await under.kill('c');
         await store.renew('b');
         expect((await store.resume('b', refs, 10))[0]!.resumes).toBe(1);
@@ -194,7 +204,8 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
     });
 
     describe('a claim', () => {
-      const claim = async (worker: string, id: string, redelivered = false) => (await store.claim(worker, [{ id, redelivered }]))[0]!;
+      const claim = async (worker: string, id: string, redelivered = false) =>
+        (await store.claim(worker, [{ id, redelivered }]))[0]!;
 
       test('tells unknown, final, held by this one and held by another apart', async () => {
         const [done] = await create('a', 'r1', 'r2');
@@ -232,7 +243,9 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       test('does not overwrite what happened meanwhile', async () => {
         const [run] = await create('a', 'r1');
         await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())));
-        expect((await store.amend({ ...stepOf(run!, { type: 'cancelled' }), expected: run!.seq })).type).toBe('conflict');
+        expect((await store.amend({ ...stepOf(run!, { type: 'cancelled' }), expected: run!.seq })).type).toBe(
+          'conflict',
+        );
       });
 
       test('finds runs by prefix, state, status and machine, the newest first', async () => {
@@ -241,7 +254,8 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
         expect(await store.find('ab', 10)).toEqual(['ab1', 'ab2']);
         expect(await store.find('b%', 10)).toEqual(['b%1']);
         expect(await store.find('%', 10)).toEqual([]);
-        const ids = async (filter: object) => (await store.list({ limit: 10, ...filter })).map(({ id }) => id);
+        const ids = async (filter: object) =>
+          (await store.list({ limit: 10, ...filter })).map(({ id }) => id);
         expect(await ids({})).toEqual(['b%1', 'ab2', 'ab1']);
         expect(await ids({ limit: 1 })).toEqual(['b%1']);
         expect(await ids({ state: 'sendingAlert' })).toEqual(['b%1', 'ab2']);
@@ -252,7 +266,14 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       test('counts runs by state, with the oldest of each', async () => {
         await create('a', 'r1', 'r2');
         expect(await store.census()).toEqual([
-          { machine: 'create-todo', version: '1', status: 'active', state: 'sendingAlert', count: 2, oldest: clock.at },
+          {
+            machine: 'create-todo',
+            version: '1',
+            status: 'active',
+            state: 'sendingAlert',
+            count: 2,
+            oldest: clock.at,
+          },
         ]);
       });
     });
@@ -289,8 +310,16 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
     });
 
     test('of two processes that create one run at once, one wins', async () => {
-      const outcomes = await Promise.all([store.commit('a', [begin('r1')]), under.another().commit('b', [begin('r1')])]);
-      expect(outcomes.flat().map(({ type }) => type).toSorted()).toEqual(['committed', 'conflict']);
+      const outcomes = await Promise.all([
+        store.commit('a', [begin('r1')]),
+        under.another().commit('b', [begin('r1')]),
+      ]);
+      expect(
+        outcomes
+          .flat()
+          .map(({ type }) => type)
+          .toSorted(),
+      ).toEqual(['committed', 'conflict']);
     });
   });
 };

@@ -21,7 +21,11 @@ export type Claim =
   | { readonly type: 'unknown' };
 
 /** A machine as the store remembers it, to notice one that changed under its version. */
-export type KnownMachine = { readonly ref: string; readonly structure: string; readonly tables: readonly string[] };
+export type KnownMachine = {
+  readonly ref: string;
+  readonly structure: string;
+  readonly tables: readonly string[];
+};
 
 /** What a worker needs. Its `worker` names the process; all that it holds hangs on its lease. */
 export interface WorkerStore {

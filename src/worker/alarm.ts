@@ -5,7 +5,10 @@ const longest = 2_147_483_647;
 export const setAlarm = (delay: number, ring: () => void): (() => void) => {
   let timeout: NodeJS.Timeout;
   const wait = (left: number) => {
-    timeout = setTimeout(() => (left > longest ? wait(left - longest) : ring()), Math.min(Math.max(left, 0), longest));
+    timeout = setTimeout(
+      () => (left > longest ? wait(left - longest) : ring()),
+      Math.min(Math.max(left, 0), longest),
+    );
   };
   wait(delay);
   return () => clearTimeout(timeout);

@@ -76,7 +76,11 @@ export class Calls {
     }
   }
 
-  async #attempt(remote: RemoteCall, { key, attempt, input }: Call, abort: AbortController): Promise<CallResult> {
+  async #attempt(
+    remote: RemoteCall,
+    { key, attempt, input }: Call,
+    abort: AbortController,
+  ): Promise<CallResult> {
     const { signal } = abort;
     const limit = remote.timeout ?? this.#timeout;
     const timeout = setTimeout(() => abort.abort(new TransientError(`no answer within ${limit} ms`)), limit);
@@ -84,7 +88,10 @@ export class Calls {
     const given = Promise.withResolvers<never>();
     signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
     try {
-      const { output, receipt } = await Promise.race([remote.perform(input as never, { key, attempt, signal }), given.promise]);
+      const { output, receipt } = await Promise.race([
+        remote.perform(input as never, { key, attempt, signal }),
+        given.promise,
+      ]);
       return { ok: true, output, receipt };
     } catch (error) {
       // A client that heeds the signal rejects with an error of its own.

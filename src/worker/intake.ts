@@ -6,7 +6,12 @@ import type { Message } from '../queue/queue.ts';
 import { maxBodyBytes } from '../queue/queue.ts';
 
 /** A message that can become a run. */
-export type Request = { readonly id: string; readonly machine: Machine; readonly input: unknown; readonly fingerprint: string };
+export type Request = {
+  readonly id: string;
+  readonly machine: Machine;
+  readonly input: unknown;
+  readonly fingerprint: string;
+};
 
 export type Intake =
   | { readonly type: 'accepted'; readonly request: Request }
@@ -17,7 +22,8 @@ export type Intake =
 
 /** Checks a message from the outside, its size before anything is parsed. */
 export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry): Intake => {
-  if (body.length > maxBodyBytes) return refused(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
+  if (body.length > maxBodyBytes)
+    return refused(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
   if (id === undefined) return refused('the message has no id: set message_id to its idempotency key');
   const problem = keyProblem(id);
   if (problem) return refused(problem);
@@ -26,7 +32,10 @@ export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry):
   if (!machine) return { type: 'unknownMachine', ref };
   const input = parse(machine, body);
   if (typeof input === 'string') return refused(input);
-  return { type: 'accepted', request: { id, machine, input: input.value, fingerprint: fingerprint(machine.id, input.value) } };
+  return {
+    type: 'accepted',
+    request: { id, machine, input: input.value, fingerprint: fingerprint(machine.id, input.value) },
+  };
 };
 
 /** The checked input, or what is wrong with it. */

@@ -88,7 +88,7 @@ export class Tenure {
 
   async #resume(): Promise<void> {
     const { store, worker, refs, log, onResumed, settled } = this.#options;
-    for (let page = pageSize; page === pageSize && !this.#stopped; ) {
+    for (let page = pageSize; page === pageSize && !this.#stopped;) {
       const resumed = await store.resume(worker, refs, pageSize);
       for (const run of resumed) onResumed(run);
       page = resumed.length;

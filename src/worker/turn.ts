@@ -15,7 +15,9 @@ import type { Request } from './intake.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
 
 /** How a delivery ends that joins no run. */
-export type Settlement = { readonly how: 'ack' | 'later' } | { readonly how: 'deadLetter'; readonly error: string };
+export type Settlement =
+  | { readonly how: 'ack' | 'later' }
+  | { readonly how: 'deadLetter'; readonly error: string };
 
 export type TurnContext = {
   readonly registry: Registry;
@@ -84,7 +86,10 @@ export class Turn {
       const step = start(machine, id, input, this.#context.clock);
       this.drafts.set(id, { id, machine, base: null, input, step, deliveries: [mail] });
     } catch (error) {
-      this.#settle(mail.delivery, { how: 'deadLetter', error: `${machine.ref} cannot start: ${messageOf(error)}` });
+      this.#settle(mail.delivery, {
+        how: 'deadLetter',
+        error: `${machine.ref} cannot start: ${messageOf(error)}`,
+      });
     }
   }
 
@@ -103,7 +108,11 @@ export class Turn {
     return undefined;
   }
 
-  #settleAgainst(run: Pick<Run, 'fingerprint' | 'input'>, { delivery, request }: DeliveryMail, how: 'ack' | 'later'): void {
+  #settleAgainst(
+    run: Pick<Run, 'fingerprint' | 'input'>,
+    { delivery, request }: DeliveryMail,
+    how: 'ack' | 'later',
+  ): void {
     const conflict = conflictOf(run, request);
     this.#settle(delivery, conflict ? { how: 'deadLetter', error: conflict } : { how });
   }
@@ -152,14 +161,24 @@ export class Turn {
   }
 
   #open(machine: Machine, run: Run): Draft {
-    const draft: Draft = { id: run.id, machine, base: run, input: undefined, step: undefined, deliveries: [] };
+    const draft: Draft = {
+      id: run.id,
+      machine,
+      base: run,
+      input: undefined,
+      step: undefined,
+      deliveries: [],
+    };
     this.drafts.set(run.id, draft);
     return draft;
   }
 }
 
 /** The same key with another input is another submission, and the run is not touched by it. */
-const conflictOf = (run: Pick<Run, 'fingerprint' | 'input'>, { id, input, fingerprint }: Request): string | undefined =>
+const conflictOf = (
+  run: Pick<Run, 'fingerprint' | 'input'>,
+  { id, input, fingerprint }: Request,
+): string | undefined =>
   run.fingerprint === fingerprint
     ? undefined
     : `conflict: the key "${id}" belongs to another submission: ${difference(JSON.parse(run.input), input) || 'to another machine'}`;

@@ -66,7 +66,9 @@ export class Worker {
     const { store, id, registry, log, concurrency, callTimeout } = this.#options;
     this.#calls = new Calls({ limit: concurrency, timeout: callTimeout });
     this.#tenure = new Tenure({
-      store, worker: id, log,
+      store,
+      worker: id,
+      log,
       refs: registry.machines.map(({ ref }) => ref),
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
@@ -141,7 +143,13 @@ export class Worker {
     const turn = new Turn({ registry, clock, maxResumes, held }, await this.#claim(mail));
     for (const item of mail) turn.take(item);
     const changes = turn.changes();
-    const outcomes = changes.length > 0 ? await store.commit(id, changes.map(({ change }) => change)) : [];
+    const outcomes =
+      changes.length > 0
+        ? await store.commit(
+            id,
+            changes.map(({ change }) => change),
+          )
+        : [];
     this.#act(turn, changes, outcomes);
   }
 
@@ -183,7 +191,8 @@ export class Worker {
     if (isFinal(run)) return this.#finish(held);
     this.#held.set(id, held);
     const now = this.#options.clock.now();
-    if (!this.#draining) held.align(this.#calls, now, (incident) => this.#post({ type: 'incident', run: id, incident }));
+    if (!this.#draining)
+      held.align(this.#calls, now, (incident) => this.#post({ type: 'incident', run: id, incident }));
     if (run.dueAt !== null && run.dueAt - now > longWaitMs) this.#release(held);
     return undefined;
   }
@@ -194,7 +203,8 @@ export class Worker {
     this.#held.delete(held.run.id);
     for (const { delivery } of held.deliveries) delivery.ack();
     const { id, status, state, reason } = held.run;
-    if (status === 'failed') this.#options.log.warn({ run: id, machine: refOf(held.run), reason }, 'run failed');
+    if (status === 'failed')
+      this.#options.log.warn({ run: id, machine: refOf(held.run), reason }, 'run failed');
     else this.#options.log.debug({ run: id, state }, 'run final');
   }
 
@@ -208,7 +218,7 @@ export class Worker {
 
   #letGoOfAll(): void {
     this.#options.log.warn({ runs: this.#held.size }, 'the lease ran out: other workers have these runs now');
-    for (const id of [...this.#held.keys()]) this.#letGo(id, []);
+    for (const id of this.#held.keys()) this.#letGo(id, []);
   }
 
   #settle(delivery: Delivery, settlement: Settlement): void {
@@ -226,7 +236,10 @@ export class Worker {
     const { log } = this.#options;
     log.warn({ message: delivery.message.id, error }, 'dead letter');
     delivery.deadLetter(error).catch((cause: unknown) => {
-      log.error({ message: delivery.message.id, error: messageOf(cause) }, 'could not dead-letter a message; it comes again');
+      log.error(
+        { message: delivery.message.id, error: messageOf(cause) },
+        'could not dead-letter a message; it comes again',
+      );
     });
   }
 
@@ -234,11 +247,19 @@ export class Worker {
     const intake = takeIn(delivery.message, this.#options.registry);
     switch (intake.type) {
       case 'accepted':
-        return this.#post({ type: 'delivery', delivery, request: intake.request, since: this.#options.clock.now() });
+        return this.#post({
+          type: 'delivery',
+          delivery,
+          request: intake.request,
+          since: this.#options.clock.now(),
+        });
       case 'refused':
         return this.#deadLetter(delivery, intake.error);
       case 'unknownMachine':
-        this.#options.log.warn({ message: delivery.message.id, machine: intake.ref }, 'no such machine here; the message waits');
+        this.#options.log.warn(
+          { message: delivery.message.id, machine: intake.ref },
+          'no such machine here; the message waits',
+        );
         return delivery.later();
     }
   }
@@ -248,7 +269,8 @@ export class Worker {
     const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
     const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
     const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
-    for (const held of holding) if (held.deliveries.some(({ since }) => now - since > limit)) this.#release(held);
+    for (const held of holding)
+      if (held.deliveries.some(({ since }) => now - since > limit)) this.#release(held);
   }
 
   /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
@@ -261,7 +283,11 @@ export class Worker {
   }
 
   async #takeAgain(mail: Mail[], error: unknown): Promise<void> {
-    if (!this.#storeFails) this.#options.log.error({ error: messageOf(error) }, 'the store refuses a commit; the worker waits for it');
+    if (!this.#storeFails)
+      this.#options.log.error(
+        { error: messageOf(error) },
+        'the store refuses a commit; the worker waits for it',
+      );
     this.#storeFails = true;
     this.#inbox.unshift(...mail);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));

@@ -111,6 +111,8 @@ function environment(
     HOME: path.join(folder, 'home'),
     ERL_EPMD_PORT: `${ports.epmdPort}`,
     ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Else Erlang puts a daemon in the place of our epmd, which nobody would end.
+    ERL_AFLAGS: '-start_epmd false',
     RABBITMQ_NODENAME: 'holdfast@localhost',
     RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
     RABBITMQ_NODE_PORT: `${ports.port}`,

@@ -13,7 +13,7 @@ import type { Io } from '../../src/cli/io.ts';
 import { main } from '../../src/cli/main.ts';
 import { tempDir } from './tmp.ts';
 
-export type FakeIo = { io: Io; out(): string; err(): string; interrupt(): void };
+export type FakeIo = { io: Io; out: () => string; err: () => string; interrupt: () => void };
 
 /** Streams that collect what is written. A terminal has 80 columns. */
 export const fakeIo = ({ tty = false, input = '' }: { tty?: boolean; input?: string } = {}): FakeIo => {
@@ -44,17 +44,24 @@ export type Filled = {
   readonly store: SqliteStore;
   readonly registry: Registry;
   /** A run that waits for its alert to be sent. */
-  begin(id: string, title: string, at?: number): Promise<Run>;
+  readonly begin: (id: string, title: string, at?: number) => Promise<Run>;
   /** Answers the call that the run waits for. */
-  answer(run: Run, result: CallResult, at?: number): Promise<Run>;
+  readonly answer: (run: Run, result: CallResult, at?: number) => Promise<Run>;
 };
 
 export const accepted: CallResult = { ok: true, output: null, receipt: { status: 200 } };
 export const away: CallResult = { ok: false, permanent: false, message: 'nobody answers' };
-export const refused: CallResult = { ok: false, permanent: true, message: 'HTTP 422: no\u001b[2J', receipt: { status: 422 } };
+export const refused: CallResult = {
+  ok: false,
+  permanent: true,
+  message: 'HTTP 422: no\u001b[2J',
+  receipt: { status: 422 },
+};
 
 /** The time of everything that does not say otherwise. */
 export const noon = Date.UTC(2026, 10, 23, 12);
+
+const clock = (at: number) => ({ now: () => at, random: () => 0.5 });
 
 /** A store in a new file, with a worker in it; both go when the test is over. */
 export const newStore = async (): Promise<Filled> => {
@@ -66,10 +73,10 @@ export const newStore = async (): Promise<Filled> => {
   const machine = registry.machines[0]!;
   await store.prepare(registry.machines);
   await store.join('worker');
-  const clock = (at: number) => ({ now: () => at, random: () => 0.5 });
   const commit = async (step: Step, expected: number | null) => {
     const [outcome] = await store.commit('worker', [{ ...step, expected }]);
-    if (outcome?.type !== 'committed') throw new Error(`the step was not committed: ${JSON.stringify(outcome)}`);
+    if (outcome?.type !== 'committed')
+      throw new Error(`the step was not committed: ${JSON.stringify(outcome)}`);
     return step.run;
   };
   return {
@@ -80,14 +87,23 @@ export const newStore = async (): Promise<Filled> => {
     begin: (id, title, at = noon) => commit(start(machine, id, { title }, clock(at)), null),
     answer: (run, result, at = noon + 1000) => {
       const [call] = wantedCalls(machine, run);
-      const incident = { type: 'answered' as const, call: call!.id, attempt: call!.attempt, duration: 12, result };
+      const incident = {
+        type: 'answered' as const,
+        call: call!.id,
+        attempt: call!.attempt,
+        duration: 12,
+        result,
+      };
       return commit(advance(machine, run, incident, clock(at))!, run.seq);
     },
   };
 };
 
 /** Runs one command line as the binary does. */
-export const cli = async (args: string[], given: Parameters<typeof fakeIo>[0] = {}): Promise<{ code: number; out: string; err: string }> => {
+export const cli = async (
+  args: string[],
+  given: Parameters<typeof fakeIo>[0] = {},
+): Promise<{ code: number; out: string; err: string }> => {
   const { io, out, err } = fakeIo(given);
   const code = await main(['node', 'holdfast', ...args], io);
   return { code, out: out(), err: err() };

@@ -7,7 +7,10 @@ import type { RetryPolicy } from '../../src/engine/retry.ts';
 import { createTodo } from '../../src/machines/create-todo.ts';
 
 /** A clock that a test sets; its dice always show `random`. */
-export const testClock = (now = Date.UTC(2026, 0, 1), random = 0.5): Clock & { at: number; dice: number } => ({
+export const testClock = (
+  now = Date.UTC(2026, 0, 1),
+  random = 0.5,
+): Clock & { at: number; dice: number } => ({
   at: now,
   dice: random,
   now() {
@@ -29,7 +32,10 @@ export const todoMachine = (retry?: RetryPolicy): Machine =>
 
 export const ok = (output?: unknown): CallResult => ({ ok: true, output });
 
-export const error = (message: string, details: { permanent?: boolean; retryAfter?: number } = {}): CallResult => ({
+export const error = (
+  message: string,
+  details: { permanent?: boolean; retryAfter?: number } = {},
+): CallResult => ({
   ok: false,
   message,
   permanent: false,

@@ -29,15 +29,24 @@ export type Service = {
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** `onEntry` may throw or wait, to make the audit service fail or hang. */
-export const startService = async (kind: QueueKind, options: Parameters<typeof startAuditReceiver>[0] = {}): Promise<Service> => {
+export const startService = async (
+  kind: QueueKind,
+  options: Parameters<typeof startAuditReceiver>[0] = {},
+): Promise<Service> => {
   const folder = tempDir();
   const store = path.join(folder, 'store.db');
   const receiver = await startAuditReceiver(options);
   onTestFinished(() => receiver.close());
   const prefix = `test-${randomUUIDv7()}`;
   const url = kind === 'RabbitMQ' ? inject('amqpUrl') : 'embedded';
-  const env = { HOLDFAST_STORE: store, HOLDFAST_QUEUE: url, HOLDFAST_PREFIX: prefix, HOLDFAST_AUDIT_URL: receiver.url.href };
-  const run = (args: string[], cli: CliOptions = {}) => holdfast(args, { ...cli, env: { ...env, ...cli.env } });
+  const env = {
+    HOLDFAST_STORE: store,
+    HOLDFAST_QUEUE: url,
+    HOLDFAST_PREFIX: prefix,
+    HOLDFAST_AUDIT_URL: receiver.url.href,
+  };
+  const run = (args: string[], cli: CliOptions = {}) =>
+    holdfast(args, { ...cli, env: { ...env, ...cli.env } });
   const worker = async (args: string[] = [], cli: CliOptions = {}) => {
     const running = spawnHoldfast(['worker', ...args], { ...cli, env: { ...env, ...cli.env } });
     await running.waitForLine(/the worker runs/);

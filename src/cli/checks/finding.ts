@@ -9,8 +9,18 @@ export type Finding = {
 };
 
 export const ok = (check: string, says: string): Finding => ({ check, level: 'ok', says });
-export const warn = (check: string, says: string, fix: string): Finding => ({ check, level: 'warn', says, fix });
-export const fail = (check: string, says: string, fix?: string): Finding => ({ check, level: 'fail', says, ...(fix !== undefined && { fix }) });
+export const warn = (check: string, says: string, fix: string): Finding => ({
+  check,
+  level: 'warn',
+  says,
+  fix,
+});
+export const fail = (check: string, says: string, fix?: string): Finding => ({
+  check,
+  level: 'fail',
+  says,
+  ...(fix !== undefined && { fix }),
+});
 
 /** The findings of a check, or the one that it could not be made. The errors of our adapters say what to do. */
 export const attempt = async (check: string, look: () => Promise<Finding[]>): Promise<Finding[]> => {

@@ -1,7 +1,7 @@
-import type { Amqp } from '../../queue/amqp/open.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openExisting } from '../archive.ts';
 import { isEmbedded, openQueue } from '../compose.ts';
+import type { OpenQueue } from '../compose.ts';
 import { quiet } from '../log.ts';
 import { age } from '../output/time.ts';
 import type { Settings } from '../settings.ts';
@@ -13,19 +13,23 @@ export const checkQueue = (settings: Settings): Promise<Finding[]> =>
   attempt('queue', async () => {
     const existing = isEmbedded(settings) ? openExisting(settings) : undefined;
     if (isEmbedded(settings) && !existing) return [ok('queue', 'embedded: it comes with the store')];
-    const { queue, amqp, close } = openQueue(settings, quiet, existing?.db);
+    const open = openQueue(settings, quiet, existing?.db);
     try {
-      return await findingsOf(queue, amqp);
+      return await findingsOf(open);
     } finally {
-      await close();
+      await open.close();
       existing?.db.close();
     }
   });
 
-const findingsOf = async (queue: Queue, amqp: Amqp | undefined): Promise<Finding[]> => {
+const findingsOf = async ({ queue, amqp }: OpenQueue): Promise<Finding[]> => {
   const broker = amqp ? await checkRabbit(amqp, queue.name) : [];
   const { ready, waiting, dead } = await queue.depth();
-  return [...broker, ok('queue', `${queue.name}: ${ready} ready, ${waiting} waiting, ${dead} dead`), await checkDead(queue, dead, Date.now())];
+  return [
+    ...broker,
+    ok('queue', `${queue.name}: ${ready} ready, ${waiting} waiting, ${dead} dead`),
+    await checkDead(queue, dead, Date.now()),
+  ];
 };
 
 const checkDead = async ({ deadLetters }: Queue, dead: number, now: number): Promise<Finding> => {

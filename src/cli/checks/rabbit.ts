@@ -18,16 +18,31 @@ export const checkRabbit = async (amqp: Amqp, where: string): Promise<Finding[]>
   checkVersion(await amqp.server(), where),
   await checkArguments(amqp),
   await checkConsumers(amqp),
-  ok('ack time-out', 'cannot be read over AMQP; Holdfast holds no message for much more than a minute, so any consumer_timeout above 2 minutes is safe'),
+  ok(
+    'ack time-out',
+    'cannot be read over AMQP; Holdfast holds no message for much more than a minute, so any consumer_timeout above 2 minutes is safe',
+  ),
 ];
 
-export const checkVersion = ({ product, version }: { product: string; version: string }, where: string): Finding => {
+export const checkVersion = (
+  { product, version }: { product: string; version: string },
+  where: string,
+): Finding => {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (product !== 'RabbitMQ') return warn('broker', `${product} ${version} at ${where} is not RabbitMQ`, 'Holdfast is tested with RabbitMQ only');
+  if (product !== 'RabbitMQ')
+    return warn(
+      'broker',
+      `${product} ${version} at ${where} is not RabbitMQ`,
+      'Holdfast is tested with RabbitMQ only',
+    );
   const isEnough = major > needed[0] || (major === needed[0] && minor >= needed[1]);
   return isEnough
     ? ok('broker', `RabbitMQ ${version} at ${where}`)
-    : fail('broker', `RabbitMQ ${version} at ${where} is too old: it dead-letters with losses`, `upgrade it to ${needed.join('.')} or newer`);
+    : fail(
+        'broker',
+        `RabbitMQ ${version} at ${where} is too old: it dead-letters with losses`,
+        `upgrade it to ${needed.join('.')} or newer`,
+      );
 };
 
 /** A user who may not declare was content with what exists, whatever its arguments are. */
@@ -37,14 +52,30 @@ const checkArguments = async ({ publisher, topology }: Amqp): Promise<Finding> =
     await publisher.perform((channel) => channel.assertExchange(submit, 'topic'), { patience });
     return ok('queue arguments', `as they must be: ${[runs, waiting, dead, alerts].join(', ')}`);
   } catch (error) {
-    if (!isAccessRefused((error as Error).cause)) return fail('queue arguments', messageOf(error));
-    return warn('queue arguments', 'all queues exist; this user may not verify their arguments', 'run doctor once as a user who may configure them');
+    if (!(error instanceof Error && isAccessRefused(error.cause)))
+      return fail('queue arguments', messageOf(error));
+    return warn(
+      'queue arguments',
+      'all queues exist; this user may not verify their arguments',
+      'run doctor once as a user who may configure them',
+    );
   }
 };
 
 const checkConsumers = async ({ publisher, topology }: Amqp): Promise<Finding> => {
-  const { messageCount, consumerCount } = await publisher.perform((channel) => channel.checkQueue(topology.runs), { patience });
-  if (consumerCount > 0) return ok('consumers', `${consumerCount} on ${topology.runs}; one at a time is active, the others stand by`);
+  const { messageCount, consumerCount } = await publisher.perform(
+    (channel) => channel.checkQueue(topology.runs),
+    { patience },
+  );
+  if (consumerCount > 0)
+    return ok(
+      'consumers',
+      `${consumerCount} on ${topology.runs}; one at a time is active, the others stand by`,
+    );
   if (messageCount === 0) return ok('consumers', `none on ${topology.runs}, and nothing to do`);
-  return warn('consumers', `no worker consumes ${topology.runs}, and ${messageCount} messages are ready`, 'holdfast worker --queue URL --audit-url URL');
+  return warn(
+    'consumers',
+    `no worker consumes ${topology.runs}, and it has ${messageCount} to hand out`,
+    'holdfast worker --queue URL --audit-url URL',
+  );
 };

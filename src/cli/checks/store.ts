@@ -13,12 +13,23 @@ import type { Finding } from './finding.ts';
 export const checkStore = (settings: Settings, registry: Registry): Promise<Finding[]> =>
   attempt('store', async () => {
     const existing = openExisting(settings);
-    if (!existing) return [warn('store', noStoreYet(settings).replace(/: .*$/, ''), 'start a worker, which makes it, or name another one with --store')];
+    if (!existing)
+      return [
+        warn(
+          'store',
+          noStoreYet(settings).replace(/: .*$/, ''),
+          'start a worker, which makes it, or name another one with --store',
+        ),
+      ];
     existing.db.close();
     // For writing, as a worker opens it: that checks permissions and sets what makes commits durable.
     const { db, store } = openStore(settings);
     try {
-      return [...checkFile(db, settings.store), ...(await checkRuns(store, registry, Date.now())), checkWorkers(db, await store.census(), Date.now())];
+      return [
+        ...checkFile(db, settings.store),
+        ...(await checkRuns(store, registry, Date.now())),
+        checkWorkers(db, await store.census(), Date.now()),
+      ];
     } finally {
       db.close();
     }
@@ -31,22 +42,52 @@ const checkFile = (db: Database, path: string): Finding[] => {
   const isDurable = db.pragma('synchronous') === synchronousFull;
   return [
     ok('store', `${path} opens for writing, format ${String(db.pragma('user_version'))}`),
-    isDurable ? ok('durability', 'synchronous=FULL: a commit survives a power cut') : fail('durability', 'synchronous is not FULL: a power cut loses commits', 'use a file system that lets SQLite sync'),
-    health === 'ok' ? ok('integrity', 'the file is sound (quick_check)') : fail('integrity', `the file is damaged: ${safe(health)}`, 'restore it from a backup'),
+    isDurable
+      ? ok('durability', 'synchronous=FULL: a commit survives a power cut')
+      : fail(
+          'durability',
+          'synchronous is not FULL: a power cut loses commits',
+          'use a file system that lets SQLite sync',
+        ),
+    health === 'ok'
+      ? ok('integrity', 'the file is sound (quick_check)')
+      : fail('integrity', `the file is damaged: ${safe(health)}`, 'restore it from a backup'),
   ];
 };
 
 /** What is unfinished, what failed, and what nobody can run. */
-export const checkRuns = async (archive: Pick<Archive, 'census' | 'stranded'>, { machines }: Registry, now: number): Promise<Finding[]> => {
+export const checkRuns = async (
+  archive: Pick<Archive, 'census' | 'stranded'>,
+  { machines }: Registry,
+  now: number,
+): Promise<Finding[]> => {
   const rows = await archive.census();
   const stranded = await archive.stranded(machines.map(({ ref }) => ref));
   const active = countOf(rows, 'active');
   const failed = countOf(rows, 'failed');
   return [
-    active === 0 ? ok('runs', 'no run is unfinished') : ok('runs', `${runs(active)} unfinished, the longest in its state for ${age(oldestOf(rows, 'active'), now)}`),
-    ...(failed === 0 ? [] : [warn('failed runs', `${runs(failed)} failed`, 'holdfast list --status failed, then holdfast retry ID')]),
+    active === 0
+      ? ok('runs', 'no run is unfinished')
+      : ok(
+          'runs',
+          `${runs(active)} unfinished, the longest in its state for ${age(oldestOf(rows, 'active'), now)}`,
+        ),
+    ...(failed === 0
+      ? []
+      : [
+          warn(
+            'failed runs',
+            `${runs(failed)} failed`,
+            'holdfast list --status failed, then holdfast retry ID',
+          ),
+        ]),
     ...stranded.map(({ ref, count }) =>
-      fail('stranded runs', `${runs(count)} of ${safe(ref)} unfinished, and no such machine is known here`, 'start the worker (and doctor) with --machines FILE that exports it')),
+      fail(
+        'stranded runs',
+        `${runs(count)} of ${safe(ref)} unfinished, and no such machine is known here`,
+        'start the worker (and doctor) with --machines FILE that exports it',
+      ),
+    ),
   ];
 };
 
@@ -63,5 +104,7 @@ const checkWorkers = (db: Database, rows: readonly CensusRow[], now: number): Fi
   const alive = known - deadWorkers(db, now).length;
   if (alive > 0) return ok('workers', `${alive} at work on this store`);
   const hasWork = countOf(rows, 'active') > 0 || db.get('SELECT 1 FROM messages LIMIT 1') !== undefined;
-  return hasWork ? warn('workers', 'none at work on this store, and there is work', 'holdfast worker --audit-url URL') : ok('workers', 'none at work on this store, and nothing to do');
+  return hasWork
+    ? warn('workers', 'none at work on this store, and there is work', 'holdfast worker --audit-url URL')
+    : ok('workers', 'none at work on this store, and nothing to do');
 };

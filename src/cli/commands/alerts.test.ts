@@ -31,9 +31,20 @@ test('alerts are shown oldest first, and a repeat under the same key is marked',
 test('a limit shows the newest, and a repeat of one that is not shown is a repeat all the same', async () => {
   const { db, path: file } = await newStore();
   for (const id of ['one', 'two', 'one']) await send(db, id);
-  const { out, err } = await cli(['alerts', '--store', file, '--limit', '1', '-o', 'jsonl']);
-  expect(JSON.parse(out)).toMatchObject({ key: 'one/sendAlert', at: '2026-11-23T12:00:00.000Z', repeat: true, event: { type: 'todo.added' } });
-  expect(err).toContain('more than these 1');
+  const { out, err } = await cli(['alerts', '--store', file, '--limit', '2', '-o', 'jsonl']);
+  const [two, one, ...others] = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(two).toMatchObject({ key: 'two/sendAlert', repeat: false });
+  expect(one).toMatchObject({
+    key: 'one/sendAlert',
+    at: '2026-11-23T12:00:00.000Z',
+    repeat: true,
+    event: { type: 'todo.added' },
+  });
+  expect(others).toEqual([]);
+  expect(err).toContain('more than these 2');
 });
 
 test('following shows each alert of another process once, until it is interrupted', async () => {
@@ -50,8 +61,15 @@ test('following shows each alert of another process once, until it is interrupte
   interrupt();
   expect(await following).toBe(130);
   reader.close();
-  const lines = out().trim().split('\n').map((line) => JSON.parse(line));
-  expect(lines.map(({ key, repeat }) => [key, repeat])).toEqual([['one/sendAlert', false], ['two/sendAlert', false], ['one/sendAlert', true]]);
+  const lines = out()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ key, repeat }) => [key, repeat])).toEqual([
+    ['one/sendAlert', false],
+    ['two/sendAlert', false],
+    ['one/sendAlert', true],
+  ]);
 });
 
 test('what was put into an alert is printed harmless, even if it is no event', async () => {
@@ -67,8 +85,15 @@ test('what was put into an alert is printed harmless, even if it is no event', a
 
 test('no store yet means no alerts; there is nothing to follow', async () => {
   const file = path.join(tempDir(), 'none.db');
-  expect(await cli(['alerts', '--store', file])).toMatchObject({ code: 0, out: '', err: expect.stringContaining('no store at') });
-  expect(await cli(['alerts', '--store', file, '--follow'])).toMatchObject({ code: 4, err: expect.stringContaining('no store at') });
+  expect(await cli(['alerts', '--store', file])).toMatchObject({
+    code: 0,
+    out: '',
+    err: expect.stringContaining('no store at'),
+  });
+  expect(await cli(['alerts', '--store', file, '--follow'])).toMatchObject({
+    code: 4,
+    err: expect.stringContaining('no store at'),
+  });
   const empty = path.join(tempDir(), 'holdfast.db');
   openDatabase(empty).close();
   expect(await cli(['alerts', '--store', empty])).toMatchObject({ code: 0, out: '', err: 'No alerts.\n' });

@@ -15,21 +15,32 @@ import { shownTime } from '../output/time.ts';
 import { queueSettings } from '../settings.ts';
 import type { Settings } from '../settings.ts';
 
-export type AlertsOptions = { readonly follow?: boolean; readonly limit: number; readonly output: 'table' | 'jsonl' };
+export type AlertsOptions = {
+  readonly follow?: boolean;
+  readonly limit: number;
+  readonly output: 'table' | 'jsonl';
+};
 
 type Context = { readonly io: Io; readonly settings: Settings };
 
 export const alertsCommand = defineCommand<AlertsOptions>({
   name: 'alerts',
-  summary: 'Show the alerts that runs have sent. Takes nothing away. With RabbitMQ: those that wait in <prefix>.alerts.',
+  summary:
+    'Show the alerts that runs have sent. Takes nothing away. With RabbitMQ: those that wait in <prefix>.alerts.',
   settings: queueSettings,
   options: (command) =>
     command
       .option('--follow', 'go on with each new one; with RabbitMQ only those from now on')
       .addOption(limitOption(50, 'how many at most'))
       .addOption(outputOption(['table', 'jsonl'])),
-  examples: ['alerts', 'alerts --follow', 'alerts -o jsonl | jq .event.data', 'alerts --queue amqp://guest:guest@localhost --follow'],
-  run: (context, options) => (isEmbedded(context.settings) ? fromStore(context, options) : fromRabbit(context, options)),
+  examples: [
+    'alerts',
+    'alerts --follow',
+    'alerts -o jsonl | jq .event.data',
+    'alerts --queue amqp://guest:guest@localhost --follow',
+  ],
+  run: (context, options) =>
+    isEmbedded(context.settings) ? fromStore(context, options) : fromRabbit(context, options),
 });
 
 const fromStore = async ({ io, settings }: Context, options: AlertsOptions): Promise<number> => {
@@ -50,15 +61,15 @@ const fromStore = async ({ io, settings }: Context, options: AlertsOptions): Pro
 
 const fromRabbit = async ({ io, settings }: Context, options: AlertsOptions): Promise<number> => {
   const log = { debug() {}, info() {}, warn: tell(io), error: tell(io) };
-  const { amqp, close } = openQueue(settings, log);
+  const open = openQueue(settings, log);
   try {
     const tls = settings.ca === undefined ? undefined : { ca: readFileSync(settings.ca) };
-    const source = alertsInRabbit({ url: settings.queue, tls, log, ...amqp! });
+    const source = alertsInRabbit({ url: settings.queue, tls, log, ...open.amqp! });
     if (options.follow) return await followAlerts({ source, io }, options);
     await showAlerts({ source, io }, options);
     return exitCodes.done;
   } finally {
-    await close();
+    await open.close();
   }
 };
 
@@ -81,7 +92,12 @@ export const followAlerts = async ({ source, io }: Parts, { output }: AlertsOpti
   return io.interrupted.reason === 'SIGTERM' ? exitCodes.SIGTERM : exitCodes.SIGINT;
 };
 
-const printAlerts = (io: Io, alerts: readonly ReceivedAlert[], output: AlertsOptions['output'], heads: readonly string[]): void => {
+const printAlerts = (
+  io: Io,
+  alerts: readonly ReceivedAlert[],
+  output: AlertsOptions['output'],
+  heads: readonly string[],
+): void => {
   if (output === 'jsonl') {
     for (const { key, at, repeat, event } of alerts) printJsonLine(io, { key, at, repeat, event });
     return;

@@ -19,7 +19,12 @@ export const cancel = defineCommand({
     const { db, store } = openStore(settings);
     try {
       const step = (run: Run) => cancelStep(registry, run);
-      return await amendRuns(store, await readIds(ids as string[], io), { step, done: ({ state }) => state }, io);
+      return await amendRuns(
+        store,
+        await readIds(ids as string[], io),
+        { step, done: ({ state }) => state },
+        io,
+      );
     } finally {
       db.close();
     }
@@ -28,10 +33,16 @@ export const cancel = defineCommand({
 
 const cancelStep = (registry: Registry, run: Run): Step | string => {
   if (run.status === 'cancelled') return 'cancelled before';
-  if (isFinal(run)) throw new CliError(exitCodes.failed, `${run.id} is ${run.status}: there is nothing left to cancel`);
+  if (isFinal(run))
+    throw new CliError(exitCodes.failed, `${run.id} is ${run.status}: there is nothing left to cancel`);
   const machine = registry.get(refOf(run));
-  if (!machine) throw new CliError(exitCodes.usage, `${run.id} runs on ${refOf(run)}, which is not known here: name its module with --machines`);
+  if (!machine)
+    throw new CliError(
+      exitCodes.usage,
+      `${run.id} runs on ${refOf(run)}, which is not known here: name its module with --machines`,
+    );
   const step = advance(machine, run, { type: 'cancelled' }, { now: Date.now, random: Math.random });
-  if (!step) throw new CliError(exitCodes.failed, `${run.id}: ${machine.ref} takes no "cancel" in state ${run.state}`);
+  if (!step)
+    throw new CliError(exitCodes.failed, `${run.id}: ${machine.ref} takes no "cancel" in state ${run.state}`);
   return step;
 };

@@ -34,11 +34,20 @@ test('as JSON it has every state and the totals', async () => {
   const { states, totals } = JSON.parse(out);
   expect(totals).toEqual({ total: 5, active: 3, done: 1, failed: 1, cancelled: 0 });
   expect(states[0]).toEqual({
-    machine: 'create-todo', version: '1', status: 'active', state: 'sendingAlert', count: 2, oldest: '2026-11-23T12:00:00.000Z',
+    machine: 'create-todo',
+    version: '1',
+    status: 'active',
+    state: 'sendingAlert',
+    count: 2,
+    oldest: '2026-11-23T12:00:00.000Z',
   });
 });
 
 test('no store yet is a census of nothing, with a word on stderr', async () => {
   const file = path.join(tempDir(), 'none.db');
-  expect(await cli(['census', '--store', file])).toEqual({ code: 0, out: '', err: expect.stringMatching(/no store at .* yet.*\nNo runs\./) });
+  expect(await cli(['census', '--store', file])).toEqual({
+    code: 0,
+    out: '',
+    err: expect.stringMatching(/no store at .* yet.*\nNo runs\./),
+  });
 });

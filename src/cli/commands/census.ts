@@ -21,11 +21,15 @@ export const censusCommand = defineCommand<CensusOptions>({
   settings: ['store'],
   options: (command) => command.addOption(outputOption(['table', 'json'])),
   examples: ['census', 'census -o json | jq .totals', 'watch -n 1 holdfast census'],
-  run: (context, options) => withArchiveOrEmpty(context, (archive) => census({ archive, io: context.io }, options)),
+  run: (context, options) =>
+    withArchiveOrEmpty(context, (archive) => census({ archive, io: context.io }, options)),
 });
 
 /** Prints how many runs are in which state, unfinished ones first, and the totals. */
-export const census = async ({ archive, io, now = Date.now }: Parts, { output }: CensusOptions): Promise<void> => {
+export const census = async (
+  { archive, io, now = Date.now }: Parts,
+  { output }: CensusOptions,
+): Promise<void> => {
   const rows = (await archive.census()).toSorted(byStatus);
   if (output === 'json') {
     const states = rows.map((row) => ({ ...row, oldest: iso(row.oldest) }));
@@ -53,14 +57,19 @@ const totalsOf = (rows: readonly CensusRow[]): Totals => {
 
 const totalsText = (rows: readonly CensusRow[]): string => {
   const { total, ...byEach } = totalsOf(rows);
-  const parts = statuses.filter((status) => byEach[status] > 0).map((status) => `${byEach[status]} ${status}`);
+  const parts = statuses
+    .filter((status) => byEach[status] > 0)
+    .map((status) => `${byEach[status]} ${status}`);
   return `${total} ${total === 1 ? 'run' : 'runs'}: ${parts.join(', ')}`;
 };
 
 const printStates = (io: Io, rows: readonly CensusRow[], now: number): void => {
   const columns = [
-    { head: 'MACHINE', shrinks: true }, { head: 'STATE', shrinks: true }, { head: 'RUNS', align: 'right' as const },
-    { head: 'OLDEST SINCE' }, { head: 'AGE', align: 'right' as const },
+    { head: 'MACHINE', shrinks: true },
+    { head: 'STATE', shrinks: true },
+    { head: 'RUNS', align: 'right' as const },
+    { head: 'OLDEST SINCE' },
+    { head: 'AGE', align: 'right' as const },
   ];
   const cells = rows.map(({ machine, version, status, state, count, oldest }) => [
     safe(`${machine}@${version}`),

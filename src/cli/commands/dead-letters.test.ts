@@ -10,9 +10,15 @@ type Letter = { id: string; error?: string; messageId?: string | null; body?: Bu
 
 const keep = (db: Database, { id, error = 'not JSON', messageId = 'one', body = Buffer.from('{') }: Letter) =>
   db.write(() =>
-    db.run(`INSERT INTO dead_letters (id, at, error, message_id, machine, body) VALUES (:id, 1000, :error, :messageId, 'create-todo', :body)`, {
-      id, error, messageId, body,
-    }),
+    db.run(
+      `INSERT INTO dead_letters (id, at, error, message_id, machine, body) VALUES (:id, 1000, :error, :messageId, 'create-todo', :body)`,
+      {
+        id,
+        error,
+        messageId,
+        body,
+      },
+    ),
   );
 
 test('dead letters are listed with their reason, printed harmless', async () => {
@@ -30,10 +36,18 @@ test('as JSON a body is base64, and text as well where it is UTF-8', async () =>
   await keep(db, { id: 'b1', body: Buffer.from([0xff, 0x00]) });
   const list = JSON.parse((await cli(['dead-letters', 'list', '--store', file, '-o', 'json'])).out);
   expect(list[0]).toEqual({
-    id: 'a1', at: '1970-01-01T00:00:01.000Z', error: 'not JSON', machine: 'create-todo', messageId: null, body: 'ew==', text: '{',
+    id: 'a1',
+    at: '1970-01-01T00:00:01.000Z',
+    error: 'not JSON',
+    machine: 'create-todo',
+    messageId: null,
+    body: 'ew==',
+    text: '{',
   });
   expect(list[1]).toMatchObject({ body: '/wA=', text: null });
-  expect(JSON.parse((await cli(['dead-letters', 'show', 'b', '--store', file, '-o', 'json'])).out)).toEqual(list[1]);
+  expect(JSON.parse((await cli(['dead-letters', 'show', 'b', '--store', file, '-o', 'json'])).out)).toEqual(
+    list[1],
+  );
 });
 
 test('a body that is text is shown line by line, printed harmless', async () => {
@@ -58,24 +72,40 @@ test('requeue publishes the message as it was and forgets the dead letter; drop 
   await keep(db, { id: 'a1', body: Buffer.from('{"title":"Milk"}') });
   await keep(db, { id: 'b1' });
   await keep(db, { id: 'c1' });
-  expect(await cli(['dead-letters', 'requeue', 'a', '--store', file])).toEqual({ code: 0, out: '', err: 'a1: submitted again\n' });
-  expect(await cli(['dead-letters', 'drop', '-', '--store', file], { input: 'b1\nc1\n' })).toMatchObject({ code: 0, err: 'b1: dropped\nc1: dropped\n' });
+  expect(await cli(['dead-letters', 'requeue', 'a', '--store', file])).toEqual({
+    code: 0,
+    out: '',
+    err: 'a1: submitted again\n',
+  });
+  expect(await cli(['dead-letters', 'drop', '-', '--store', file], { input: 'b1\nc1\n' })).toMatchObject({
+    code: 0,
+    err: 'b1: dropped\nc1: dropped\n',
+  });
   expect(await new EmbeddedQueue(db).depth()).toMatchObject({ ready: 1, dead: 0 });
-  expect(db.all('SELECT id, machine, body FROM messages')).toEqual([{ id: 'one', machine: 'create-todo', body: Buffer.from('{"title":"Milk"}') }]);
+  expect(db.all('SELECT id, machine, body FROM messages')).toEqual([
+    { id: 'one', machine: 'create-todo', body: Buffer.from('{"title":"Milk"}') },
+  ]);
 });
 
 test('where one of the ids is unknown or ambiguous, none is touched', async () => {
   const { db, path: file } = await newStore();
   for (const id of ['a1', 'a2', 'b1']) await keep(db, { id });
   expect(await cli(['dead-letters', 'drop', 'b1', 'x', '--store', file])).toMatchObject({ code: 4 });
-  expect(await cli(['dead-letters', 'drop', 'b1', 'a', '--store', file])).toMatchObject({ code: 4, err: expect.stringContaining('a1') });
+  expect(await cli(['dead-letters', 'drop', 'b1', 'a', '--store', file])).toMatchObject({
+    code: 4,
+    err: expect.stringContaining('a1'),
+  });
   expect(await cli(['dead-letters', 'show', 'x', '--store', file])).toMatchObject({ code: 4, out: '' });
   expect(await new EmbeddedQueue(db).depth()).toMatchObject({ dead: 3 });
 });
 
 test('to look for dead letters where there is no store makes none', async () => {
   const file = path.join(tempDir(), 'none.db');
-  expect(await cli(['dead-letters', 'list', '--store', file, '-o', 'json'])).toMatchObject({ code: 0, out: '[]\n', err: expect.stringContaining('no store at') });
+  expect(await cli(['dead-letters', 'list', '--store', file, '-o', 'json'])).toMatchObject({
+    code: 0,
+    out: '[]\n',
+    err: expect.stringContaining('no store at'),
+  });
   expect(await cli(['dead-letters', 'drop', 'x', '--store', file])).toMatchObject({ code: 4 });
   expect(existsSync(file)).toBe(false);
 });

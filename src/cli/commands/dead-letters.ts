@@ -18,7 +18,10 @@ type Parts = { readonly deadLetters: DeadLetters; readonly io: Io; readonly now?
 /** How many dead letters an id is looked for among. */
 const searched = 100_000;
 
-const ids: [string, string] = ['<id...>', 'ids, or beginnings of ids that are unique; "-" reads them from stdin'];
+const ids: [string, string] = [
+  '<id...>',
+  'ids, or beginnings of ids that are unique; "-" reads them from stdin',
+];
 
 export type ListOptions = { readonly limit: number; readonly output: 'table' | 'json' | 'jsonl' | 'ids' };
 
@@ -26,12 +29,18 @@ const listCommand = defineCommand<ListOptions>({
   name: 'list',
   summary: 'List dead letters, oldest first.',
   settings: queueSettings,
-  options: (command) => command.addOption(limitOption(50, 'how many at most')).addOption(outputOption(['table', 'json', 'jsonl', 'ids'])),
+  options: (command) =>
+    command
+      .addOption(limitOption(50, 'how many at most'))
+      .addOption(outputOption(['table', 'json', 'jsonl', 'ids'])),
   examples: ['dead-letters list', 'dead-letters list -o ids --limit 1000 | holdfast dead-letters drop -'],
-  run: (context, options) => withDeadLetters(context, 'read', (deadLetters) => listDeadLetters({ deadLetters, io: context.io }, options)),
+  run: (context, options) =>
+    withDeadLetters(context, 'read', (deadLetters) =>
+      listDeadLetters({ deadLetters, io: context.io }, options),
+    ),
 });
 
-const showCommand = defineCommand<{ output: 'text' | 'json' }>({
+const showCommand = defineCommand<{ output: 'text' | 'json' }, [id: string]>({
   name: 'show',
   summary: 'Show one dead letter: why it is dead, and its body.',
   args: [['<id>', 'an id, or the beginning of one that is unique']],
@@ -39,10 +48,12 @@ const showCommand = defineCommand<{ output: 'text' | 'json' }>({
   options: (command) => command.addOption(outputOption(['text', 'json'])),
   examples: ['dead-letters show 0199f0c2', 'dead-letters show 0199f0c2 -o json | jq -r .body | base64 -d'],
   run: (context, { output }, [id]) =>
-    withDeadLetters(context, 'read', (deadLetters) => showDeadLetter({ deadLetters, io: context.io }, id as string, output)),
+    withDeadLetters(context, 'read', (deadLetters) =>
+      showDeadLetter({ deadLetters, io: context.io }, id, output),
+    ),
 });
 
-const requeueCommand = defineCommand({
+const requeueCommand = defineCommand<object, [ids: string[]]>({
   name: 'requeue',
   summary: 'Submit dead letters again as they were, once the reason is mended.',
   args: [ids],
@@ -50,10 +61,11 @@ const requeueCommand = defineCommand({
   examples: ['dead-letters requeue 0199f0c2', 'dead-letters list -o ids | holdfast dead-letters requeue -'],
   run: (context, _options, [given]) =>
     withDeadLetters(context, 'write', async (deadLetters) =>
-      settleDeadLetters({ deadLetters, io: context.io }, await readIds(given as string[], context.io), 'requeue')),
+      settleDeadLetters({ deadLetters, io: context.io }, await readIds(given, context.io), 'requeue'),
+    ),
 });
 
-const dropCommand = defineCommand({
+const dropCommand = defineCommand<object, [ids: string[]]>({
   name: 'drop',
   summary: 'Forget dead letters for ever.',
   args: [ids],
@@ -61,7 +73,8 @@ const dropCommand = defineCommand({
   examples: ['dead-letters drop 0199f0c2'],
   run: (context, _options, [given]) =>
     withDeadLetters(context, 'write', async (deadLetters) =>
-      settleDeadLetters({ deadLetters, io: context.io }, await readIds(given as string[], context.io), 'drop')),
+      settleDeadLetters({ deadLetters, io: context.io }, await readIds(given, context.io), 'drop'),
+    ),
 });
 
 export const deadLettersCommand = defineGroup({
@@ -72,7 +85,10 @@ export const deadLettersCommand = defineGroup({
 });
 
 /** Prints dead letters; where there are more than the limit, stderr says so. */
-export const listDeadLetters = async ({ deadLetters, io, now = Date.now }: Parts, { limit, output }: ListOptions): Promise<void> => {
+export const listDeadLetters = async (
+  { deadLetters, io, now = Date.now }: Parts,
+  { limit, output }: ListOptions,
+): Promise<void> => {
   const found = await deadLetters.list(limit + 1);
   const letters = found.slice(0, limit);
   if (output === 'json') printJson(io, letters.map(toJson));
@@ -83,16 +99,28 @@ export const listDeadLetters = async ({ deadLetters, io, now = Date.now }: Parts
 };
 
 /** @throws CliError notFound */
-export const showDeadLetter = async ({ deadLetters, io, now = Date.now }: Parts, id: string, output: 'text' | 'json'): Promise<void> => {
+export const showDeadLetter = async (
+  { deadLetters, io, now = Date.now }: Parts,
+  id: string,
+  output: 'text' | 'json',
+): Promise<void> => {
   const letters = await deadLetters.list(searched);
-  const wanted = pick('dead letter', id, letters.map((letter) => letter.id));
+  const wanted = pick(
+    'dead letter',
+    id,
+    letters.map((letter) => letter.id),
+  );
   const letter = letters.find((one) => one.id === wanted)!;
   if (output === 'json') printJson(io, toJson(letter));
   else printDeadLetter(io, letter, now());
 };
 
 /** Settles all of them, or none where one is unknown. Resolves to the exit code. @throws CliError notFound */
-export const settleDeadLetters = async ({ deadLetters, io }: Parts, given: readonly string[], how: 'requeue' | 'drop'): Promise<number> => {
+export const settleDeadLetters = async (
+  { deadLetters, io }: Parts,
+  given: readonly string[],
+  how: 'requeue' | 'drop',
+): Promise<number> => {
   const known = (await deadLetters.list(searched)).map(({ id }) => id);
   const wanted = new Set(given.map((id) => pick('dead letter', id, known)));
   let code: number = exitCodes.done;
@@ -120,7 +148,19 @@ const toJson = ({ id, at, error, message }: DeadLetter) => ({
 const printLetters = (io: Io, letters: readonly DeadLetter[], now: number): void => {
   if (letters.length === 0) return say(io, 'No dead letters.');
   const columns = [
-    { head: 'ID' }, { head: 'AGE', align: 'right' as const }, { head: 'MACHINE', shrinks: true }, { head: 'ERROR', shrinks: true },
+    { head: 'ID' },
+    { head: 'AGE', align: 'right' as const },
+    { head: 'MACHINE', shrinks: true },
+    { head: 'ERROR', shrinks: true },
   ];
-  printTable(io, columns, letters.map(({ id, at, error, message }) => [safe(id), age(at, now), safe(message.machine ?? ''), safe(error)]));
+  printTable(
+    io,
+    columns,
+    letters.map(({ id, at, error, message }) => [
+      safe(id),
+      age(at, now),
+      safe(message.machine ?? ''),
+      safe(error),
+    ]),
+  );
 };

@@ -55,7 +55,15 @@ export const demo = defineCommand({
   },
 });
 
-type Stage = { settings: Settings; io: Io; db: Database; store: Store; open: OpenQueue; receiver: AuditReceiver; crash: Promise<void> };
+type Stage = {
+  settings: Settings;
+  io: Io;
+  db: Database;
+  store: Store;
+  open: OpenQueue;
+  receiver: AuditReceiver;
+  crash: Promise<void>;
+};
 
 /** Sets the scene, plays, and clears away whatever happens. */
 const stage = async (settings: Settings, io: Io): Promise<number> => {
@@ -81,7 +89,10 @@ const stage = async (settings: Settings, io: Io): Promise<number> => {
 
 const play = async (scene: Stage): Promise<number> => {
   const { io, settings, receiver, crash, store, open } = scene;
-  say(io, `audit receiver on ${receiver.url.origin}, queue ${isEmbedded(settings) ? 'embedded in the store' : open.queue.name}`);
+  say(
+    io,
+    `audit receiver on ${receiver.url.origin}, queue ${isEmbedded(settings) ? 'embedded in the store' : open.queue.name}`,
+  );
   const first = startWorkerProcess(settings, receiver.url);
   const wishes = await submitTodos(scene).catch(endWith(first));
   await Promise.race([crash, first.failed, interruption(io)]).catch(endWith(first));
@@ -100,10 +111,12 @@ const play = async (scene: Stage): Promise<number> => {
 };
 
 /** A child must not outlive a scene that fails. */
-const endWith = (worker: WorkerProcess) => async (error: unknown): Promise<never> => {
-  await worker.crash();
-  throw error;
-};
+const endWith =
+  (worker: WorkerProcess) =>
+  async (error: unknown): Promise<never> => {
+    await worker.crash();
+    throw error;
+  };
 
 const interruption = (io: Io): Promise<never> =>
   new Promise((_, reject) => {
@@ -115,7 +128,10 @@ const submitTodos = async ({ io, settings, open }: Stage): Promise<Checked[]> =>
   const bar = progressBar(io, 'submitted');
   const wishes: Checked[] = [];
   for (let number = 1; number <= todos; number++) {
-    const wish = checkWish(registry, { machine: 'create-todo', input: { title: `Todo ${number} of ${todos}` } });
+    const wish = checkWish(registry, {
+      machine: 'create-todo',
+      input: { title: `Todo ${number} of ${todos}` },
+    });
     await accept(open.queue, undefined, wish);
     bar.update(wishes.push(wish), todos);
   }
@@ -133,7 +149,8 @@ const allFinal = async ({ io, settings }: Stage, wishes: Checked[]): Promise<voi
 
 const progress = async (store: Store): Promise<string> => {
   const rows = await store.census();
-  const counted = (isDone: boolean) => rows.filter(({ status }) => (status === 'done') === isDone).reduce((sum, row) => sum + row.count, 0);
+  const counted = (isDone: boolean) =>
+    rows.filter(({ status }) => (status === 'done') === isDone).reduce((sum, row) => sum + row.count, 0);
   const [done, underWay] = [counted(true), counted(false)];
   return `${done} done, ${underWay} under way, ${todos - done - underWay} in the queue`;
 };
@@ -162,7 +179,10 @@ const show = async ({ io, store, receiver }: Stage, tally: Tally, marks: Mark[])
   heading(io, `Timeline of ${shown}, which went through the crash`);
   printTimeline(io, await store.history(shown), marks);
   heading(io, 'Counted at the receiving ends, by key');
-  print(io, `${tally.accepted} submitted, ${tally.todos} todos, ${tally.alerts} alerts, ${tally.audits} audits`);
+  print(
+    io,
+    `${tally.accepted} submitted, ${tally.todos} todos, ${tally.alerts} alerts, ${tally.audits} audits`,
+  );
   print(io, paint(io, 'green', `${tally.lost} lost, ${tally.phantom} phantom, ${tally.doubled} doubled`));
   print(io, `${tally.repeats} deliveries were repeats under their own key, which a receiver drops`);
 };

@@ -13,7 +13,8 @@ export const dev = defineCommand<{ port: string }>({
   name: 'dev',
   summary: 'A worker and an audit receiver in one process, for trying things out.',
   settings,
-  options: (command) => command.option('--port <port>', 'where the audit receiver listens on loopback; 0 takes a free one', '0'),
+  options: (command) =>
+    command.option('--port <port>', 'where the audit receiver listens on loopback; 0 takes a free one', '0'),
   examples: ['dev', 'dev --queue amqp://guest:guest@localhost'],
   async run({ io, settings: given }, { port }) {
     if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw usage('--port is not a port number');
@@ -25,7 +26,10 @@ export const dev = defineCommand<{ port: string }>({
     const open = await openWorker({ ...given, auditUrl: receiver.url }, log);
     try {
       await open.worker.start();
-      log.info({ store: given.store, queue: open.queue.name, audit: receiver.url.href }, 'ready: try "holdfast submit" in another terminal');
+      log.info(
+        { store: given.store, queue: open.queue.name, audit: receiver.url.href },
+        'ready: try "holdfast submit" in another terminal',
+      );
       await interrupted(io.interrupted);
     } finally {
       await open.close();

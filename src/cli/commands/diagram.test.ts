@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cli, fakeIo, todos } from '../../../test/harness/cli-fixture.ts';
+import { cli, fakeIo } from '../../../test/harness/cli-fixture.ts';
 import type { Drawing } from '../../engine/drawing.ts';
 import { createTodo } from '../../machines/create-todo.ts';
 import { createRegistry } from '../../machines/registry.ts';
@@ -35,7 +35,9 @@ test('piped, a machine is Mermaid text', async () => {
 test('on a terminal it is drawn with every state and every transition once, within 80 columns', async () => {
   const { out } = await cli(['diagram', 'create-todo'], { tty: true });
   expect(out).toContain('│ sendAlert done\n▼\n');
-  expect(out).toContain('│ sendingAudit  │─ sendAudit error [cannotSucceed] → failed\n│               │─ sendAudit error → retryingAudit\n');
+  expect(out).toContain(
+    '│ sendingAudit  │─ sendAudit error [cannotSucceed] → failed\n│               │─ sendAudit error → retryingAudit\n',
+  );
   expect(out).toContain('║ done          ║\n');
   expect(out).toContain('any state ─ cancel → cancelled');
   expect(out.match(/after backoff/g)).toHaveLength(2);
@@ -48,19 +50,37 @@ test('as SVG it is one document, laid out by Graphviz', async () => {
 });
 
 test('nested states and names with marks in them are drawn in each format', () => {
-  expect(drawMermaid(nested)).toContain('  state paying {\n    state "charging" as paying_charging\n    [*] --> paying_charging\n    state "at-rest" as paying_at_rest\n  }');
+  expect(drawMermaid(nested)).toContain(
+    '  state paying {\n    state "charging" as paying_charging\n    [*] --> paying_charging\n    state "at-rest" as paying_at_rest\n  }',
+  );
   expect(drawMermaid(nested)).toContain('paying --> done : stop#58; #34;now#34;');
-  expect(drawAscii(nested)).toContain('│ paying.charging │─ stop: "now" → done\n└─────────────────┘\n│ charge error\n▼\n┌─────────────────┐\n│ paying.at-rest  │');
-  expect(drawDot(nested)).toContain('"paying.charging" -> "done" [label="stop: \\"now\\"", ltail="cluster_paying"]');
+  expect(drawAscii(nested)).toContain(
+    '│ paying.charging │─ stop: "now" → done\n└─────────────────┘\n│ charge error\n▼\n┌─────────────────┐\n│ paying.at-rest  │',
+  );
+  expect(drawDot(nested)).toContain(
+    '"paying.charging" -> "done" [label="stop: \\"now\\"", ltail="cluster_paying"]',
+  );
 });
 
 test('a machine that is not there is not found, with those that are', async () => {
-  expect(await cli(['diagram', 'create-tod\u001bo'])).toMatchObject({ code: 4, out: '', err: expect.stringContaining('there is create-todo@1') });
+  expect(await cli(['diagram', 'create-tod\u001bo'])).toMatchObject({
+    code: 4,
+    out: '',
+    err: expect.stringContaining('there is create-todo@1'),
+  });
 });
 
 test('where there are several machines, one has to be named', async () => {
-  const another = createTodo({ sendAlert: { perform: async () => ({}) }, sendAudit: { perform: async () => ({}) } });
-  const registry = createRegistry([...[another], { ...another, machine: Object.assign(Object.create(another.machine), { version: '2' }) }]);
-  await expect(diagram({ registry, io: fakeIo().io }, undefined, {})).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('create-todo@1, create-todo@2') });
-  expect(todos().machines).toHaveLength(1);
+  const another = createTodo({
+    sendAlert: { perform: async () => ({}) },
+    sendAudit: { perform: async () => ({}) },
+  });
+  const registry = createRegistry([
+    another,
+    { ...another, machine: Object.assign(Object.create(another.machine), { version: '2' }) },
+  ]);
+  await expect(diagram({ registry, io: fakeIo().io }, undefined, {})).rejects.toMatchObject({
+    exitCode: 2,
+    message: expect.stringContaining('create-todo@1, create-todo@2'),
+  });
 });

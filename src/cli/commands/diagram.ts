@@ -18,19 +18,32 @@ type Parts = { readonly registry: Registry; readonly io: Io };
 
 const draw = { mermaid: drawMermaid, ascii: drawAscii, svg: drawSvg };
 
-export const diagramCommand = defineCommand<DiagramOptions>({
+export const diagramCommand = defineCommand<DiagramOptions, [machine?: string]>({
   name: 'diagram',
   summary: 'Draw a machine as it runs.',
   args: [['[machine]', 'create-todo, or create-todo@1; may be left out where there is only one']],
   settings: ['machines'],
   options: (command) =>
-    command.addOption(new Option('--format <format>', 'default: ascii on a terminal, mermaid elsewhere').choices(Object.keys(draw))),
-  examples: ['diagram', 'diagram create-todo --format mermaid', 'diagram create-todo@1 --format svg > create-todo.svg'],
-  run: async ({ io, settings }, options, [machine]) => diagram({ registry: await openCatalogue(settings), io }, machine as string | undefined, options),
+    command.addOption(
+      new Option('--format <format>', 'default: ascii on a terminal, mermaid elsewhere').choices(
+        Object.keys(draw),
+      ),
+    ),
+  examples: [
+    'diagram',
+    'diagram create-todo --format mermaid',
+    'diagram create-todo@1 --format svg > create-todo.svg',
+  ],
+  run: async ({ io, settings }, options, [machine]) =>
+    diagram({ registry: await openCatalogue(settings), io }, machine, options),
 });
 
 /** Prints the drawing of a machine. @throws CliError notFound */
-export const diagram = async ({ registry, io }: Parts, name: string | undefined, { format }: DiagramOptions): Promise<void> => {
+export const diagram = async (
+  { registry, io }: Parts,
+  name: string | undefined,
+  { format }: DiagramOptions,
+): Promise<void> => {
   const machine = drawing(choose(registry, name));
   print(io, await draw[format ?? (io.out.isTTY ? 'ascii' : 'mermaid')](machine));
 };
@@ -41,6 +54,7 @@ const choose = (registry: Registry, name: string | undefined): Machine => {
   if (name === undefined && only && others.length === 0) return only;
   if (name === undefined) throw usage(`there are several machines: name one of ${known}`);
   const machine = registry.resolve(name);
-  if (!machine) throw new CliError(exitCodes.notFound, `no machine is called ${safe(name)}; there is ${known}`);
+  if (!machine)
+    throw new CliError(exitCodes.notFound, `no machine is called ${safe(name)}; there is ${known}`);
   return machine;
 };

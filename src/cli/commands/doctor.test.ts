@@ -23,20 +23,37 @@ const doctor = async (...args: string[]) => {
   const { code, out } = await cli(['doctor', '-o', 'json', ...args]);
   const { ok, findings } = JSON.parse(out) as { ok: boolean; findings: Finding[] };
   const found = (check: string) => findings.find((finding) => finding.check === check);
-  return { code, ok, found, levels: Object.fromEntries(findings.map(({ check, level }) => [check, level])), text: out };
+  return {
+    code,
+    ok,
+    found,
+    levels: Object.fromEntries(findings.map(({ check, level }) => [check, level])),
+    text: out,
+  };
 };
 
 test('a store with work, no worker and dead letters is worth a warning, and is no failure', async () => {
   const { path: file, db, store, begin, answer } = await newStore();
   await begin('one', 'Milk');
   await answer(await begin('two', 'Bread'), refused);
-  await db.write(() => db.run(`INSERT INTO dead_letters (id, at, error, body) VALUES ('d', 1000, 'e', x'00')`));
+  await db.write(() =>
+    db.run(`INSERT INTO dead_letters (id, at, error, body) VALUES ('d', 1000, 'e', x'00')`),
+  );
   await store.leave('worker');
   const { code, ok, levels, found } = await doctor('--store', file, '--audit-url', await auditReceiver());
   expect({ code, ok }).toEqual({ code: 0, ok: true });
   expect(levels).toEqual({
-    'node': 'ok', 'sqlite': 'ok', 'store': 'ok', 'durability': 'ok', 'integrity': 'ok', 'runs': 'ok', 'failed runs': 'warn', 'workers': 'warn',
-    'queue': 'ok', 'dead letters': 'warn', 'audit': 'ok',
+    node: 'ok',
+    sqlite: 'ok',
+    store: 'ok',
+    durability: 'ok',
+    integrity: 'ok',
+    runs: 'ok',
+    'failed runs': 'warn',
+    workers: 'warn',
+    queue: 'ok',
+    'dead letters': 'warn',
+    audit: 'ok',
   });
   expect(found('runs')?.says).toContain('1 run unfinished');
   expect(found('queue')?.says).toContain('0 ready, 0 waiting, 1 dead');
@@ -44,7 +61,10 @@ test('a store with work, no worker and dead letters is worth a warning, and is n
 
 test('a worker that lives is found', async () => {
   const { path: file } = await newStore();
-  expect((await doctor('--store', file)).found('workers')).toMatchObject({ level: 'ok', says: '1 at work on this store' });
+  expect((await doctor('--store', file)).found('workers')).toMatchObject({
+    level: 'ok',
+    says: '1 at work on this store',
+  });
 });
 
 test('an unfinished run of a machine that nobody knows is a failure', async () => {
@@ -54,7 +74,10 @@ test('an unfinished run of a machine that nobody knows is a failure', async () =
   await db.write(() => db.run(`UPDATE runs SET machine = 'gone'`));
   const { code, ok, found } = await doctor('--store', file);
   expect({ code, ok }).toEqual({ code: 1, ok: false });
-  expect(found('stranded runs')).toMatchObject({ level: 'fail', says: expect.stringContaining('1 run of gone@1') });
+  expect(found('stranded runs')).toMatchObject({
+    level: 'fail',
+    says: expect.stringContaining('1 run of gone@1'),
+  });
 });
 
 test('no store yet and no audit URL are warnings', async () => {
@@ -81,18 +104,28 @@ test('any answer of the audit service counts, and its credentials are not shown'
 
 test('an audit service that does not answer stalls runs: a failure', async () => {
   const { path: file } = await newStore();
-  const { code, found, text } = await doctor('--store', file, '--audit-url', 'http://user:secret@127.0.0.1:9/audit');
+  const { code, found, text } = await doctor(
+    '--store',
+    file,
+    '--audit-url',
+    'http://user:secret@127.0.0.1:9/audit',
+  );
   expect(code).toBe(1);
   expect(found('audit')).toMatchObject({ level: 'fail', fix: expect.stringContaining('--audit-url') });
   expect(text).not.toContain('secret');
 });
 
+const level = (product: string, version: string) => checkVersion({ product, version }, 'amqp://x').level;
+
 test('an old Node and an old RabbitMQ are failures, another broker is a warning', () => {
   expect(checkNode('24.15.9')).toMatchObject({ level: 'fail' });
   expect(checkNode('24.16.0')).toMatchObject({ level: 'ok' });
   expect(checkNode('26.0.0')).toMatchObject({ level: 'ok' });
-  const level = (product: string, version: string) => checkVersion({ product, version }, 'amqp://x').level;
-  expect(['3.9.29', '3.10.0', '4.0.5'].map((version) => level('RabbitMQ', version))).toEqual(['fail', 'ok', 'ok']);
+  expect(['3.9.29', '3.10.0', '4.0.5'].map((version) => level('RabbitMQ', version))).toEqual([
+    'fail',
+    'ok',
+    'ok',
+  ]);
   expect(level('LavinMQ', '2.0.0')).toBe('warn');
 });
 
@@ -103,6 +136,16 @@ test('as text each finding is a line, and what to do is below it', async () => {
   expect(out).toContain('→ give --audit-url or HOLDFAST_AUDIT_URL\n');
 });
 
+test('on a terminal no line is wider than 80 columns, and no word is lost', async () => {
+  const { path: file } = await newStore();
+  const { args } = rabbit();
+  const { out } = await cli(['doctor', ...args, '--store', file], { tty: true });
+  for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  expect(out.replaceAll(/\s+/g, ' ')).toContain(
+    'Holdfast holds no message for much more than a minute, so any consumer_timeout above 2 minutes is safe',
+  );
+});
+
 let prefixes = 0;
 const rabbit = (lap = 300_000): { amqp: Amqp; args: string[] } => {
   const prefix = `doctor-test-${process.pid}-${(prefixes += 1)}`;
@@ -111,7 +154,10 @@ const rabbit = (lap = 300_000): { amqp: Amqp; args: string[] } => {
     await amqp.remove();
     await amqp.queue.close();
   });
-  return { amqp, args: ['--queue', inject('amqpUrl'), '--prefix', prefix, '--store', path.join(tempDir(), 'holdfast.db')] };
+  return {
+    amqp,
+    args: ['--queue', inject('amqpUrl'), '--prefix', prefix, '--store', path.join(tempDir(), 'holdfast.db')],
+  };
 };
 
 test('RabbitMQ: messages that nobody consumes are a warning', async () => {
@@ -119,7 +165,14 @@ test('RabbitMQ: messages that nobody consumes are a warning', async () => {
   await amqp.queue.publish({ id: 'one', machine: 'create-todo', body: Buffer.from('{}') });
   const { code, levels, found, text } = await doctor(...args);
   expect(code).toBe(0);
-  expect(levels).toMatchObject({ 'broker': 'ok', 'queue arguments': 'ok', 'consumers': 'warn', 'ack time-out': 'ok', 'queue': 'ok', 'dead letters': 'ok' });
+  expect(levels).toMatchObject({
+    broker: 'ok',
+    'queue arguments': 'ok',
+    consumers: 'warn',
+    'ack time-out': 'ok',
+    queue: 'ok',
+    'dead letters': 'ok',
+  });
   expect(found('consumers')?.says).toContain('no worker consumes');
   expect(text).not.toContain('guest');
 });
@@ -129,7 +182,10 @@ test('RabbitMQ: a queue with other arguments is a failure that names it', async 
   await amqp.queue.depth(); // declares
   const { code, found } = await doctor(...args);
   expect(code).toBe(1);
-  expect(found('queue')).toMatchObject({ level: 'fail', says: expect.stringMatching(/\.waiting.*use the same lap/) });
+  expect(found('queue')).toMatchObject({
+    level: 'fail',
+    says: expect.stringMatching(/\.waiting.*use the same lap/),
+  });
 });
 
 test('RabbitMQ: wrong credentials are a failure that says how to mend it and shows none', async () => {

@@ -22,7 +22,11 @@ export const doctorCommand = defineCommand<DoctorOptions>({
   summary: 'Check what a worker needs: store, queue, audit. Exit 1 where something would lose or stall work.',
   settings: [...queueSettings, 'machines', 'auditUrl'],
   options: (command) => command.addOption(outputOption(['text', 'json'])),
-  examples: ['doctor', 'doctor --queue amqp://guest:guest@localhost --audit-url http://localhost:8080/audit', 'doctor -o json | jq .findings'],
+  examples: [
+    'doctor',
+    'doctor --queue amqp://guest:guest@localhost --audit-url http://localhost:8080/audit',
+    'doctor -o json | jq .findings',
+  ],
   async run({ io, settings }, options) {
     return report(io, await examine(settings, await openCatalogue(settings)), options);
   },
@@ -47,7 +51,22 @@ export const report = (io: Io, findings: readonly Finding[], { output }: DoctorO
 
 const style = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
+const indent = 23;
+
 const printFinding = (io: Io, { check, level, says, fix }: Finding): void => {
-  print(io, `${paint(io, style[level], level.padEnd(4))}  ${check.padEnd(15)}  ${safe(says)}`);
-  if (fix !== undefined) print(io, `${' '.repeat(23)}${paint(io, 'dim', `→ ${safe(fix)}`)}`);
+  const [first = '', ...others] = wrapped(io, safe(says));
+  print(io, `${paint(io, style[level], level.padEnd(4))}  ${check.padEnd(indent - 8)}  ${first}`);
+  for (const line of others) print(io, `${' '.repeat(indent)}${line}`);
+  if (fix === undefined) return;
+  for (const [index, line] of wrapped(io, safe(fix)).entries()) {
+    print(io, `${' '.repeat(indent)}${paint(io, 'dim', `${index === 0 ? '→' : ' '} ${line}`)}`);
+  }
+};
+
+/** On a terminal in lines that fit beside the name of the check; elsewhere in one, for grep. */
+const wrapped = ({ out }: Io, text: string): string[] => {
+  const room = Math.max(30, (out.columns ?? 80) - indent - 2);
+  return out.isTTY
+    ? (text.match(new RegExp(`.{1,${room}}(?= |$)|\\S+`, 'gu')) ?? ['']).map((line) => line.trim())
+    : [text];
 };

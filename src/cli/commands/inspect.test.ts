@@ -5,40 +5,81 @@ import { tempDir } from '../../../test/harness/tmp.ts';
 import { createRegistry } from '../../machines/registry.ts';
 import { inspect } from './inspect.ts';
 
-const inspected = async (file: string, id: string) => JSON.parse((await cli(['inspect', id, '--store', file, '-o', 'json'])).out);
+const inspected = async (file: string, id: string) =>
+  JSON.parse((await cli(['inspect', id, '--store', file, '-o', 'json'])).out);
 
 test('as JSON a run has its documented keys, and a history row for each transition', async () => {
   const { path: file, begin, answer } = await newStore();
   await answer(await begin('one', 'Milk'), refused);
   const run = await inspected(file, 'one');
   expect(Object.keys(run)).toEqual([
-    'id', 'machine', 'version', 'status', 'state', 'seq', 'input', 'context', 'waitingFor', 'reason', 'createdAt', 'updatedAt', 'history',
+    'id',
+    'machine',
+    'version',
+    'status',
+    'state',
+    'seq',
+    'input',
+    'context',
+    'waitingFor',
+    'reason',
+    'createdAt',
+    'updatedAt',
+    'history',
   ]);
   expect(run).toMatchObject({
-    id: 'one', machine: 'create-todo', version: '1', status: 'failed', state: 'failed', seq: 4,
-    input: { title: 'Milk' }, context: { todo: { title: 'Milk' } }, waitingFor: null, reason: 'HTTP 422: no\u001b[2J',
-    createdAt: '2026-11-23T12:00:00.000Z', updatedAt: '2026-11-23T12:00:01.000Z',
+    id: 'one',
+    machine: 'create-todo',
+    version: '1',
+    status: 'failed',
+    state: 'failed',
+    seq: 4,
+    input: { title: 'Milk' },
+    context: { todo: { title: 'Milk' } },
+    waitingFor: null,
+    reason: 'HTTP 422: no\u001b[2J',
+    createdAt: '2026-11-23T12:00:00.000Z',
+    updatedAt: '2026-11-23T12:00:01.000Z',
   });
   expect(run.history).toHaveLength(4);
   expect(run.history[0]).toEqual({
-    seq: 1, at: '2026-11-23T12:00:00.000Z', event: 'start', from: null, to: 'saving', durationMs: null, attempt: null, error: null, receipt: null,
+    seq: 1,
+    at: '2026-11-23T12:00:00.000Z',
+    event: 'start',
+    from: null,
+    to: 'saving',
+    durationMs: null,
+    attempt: null,
+    error: null,
+    receipt: null,
   });
   expect(run.history[3]).toEqual({
-    seq: 4, at: '2026-11-23T12:00:01.000Z', event: 'sendAlert error', from: 'sendingAlert', to: 'failed', durationMs: 12, attempt: 1,
-    error: 'HTTP 422: no\u001b[2J', receipt: { status: 422 },
+    seq: 4,
+    at: '2026-11-23T12:00:01.000Z',
+    event: 'sendAlert error',
+    from: 'sendingAlert',
+    to: 'failed',
+    durationMs: 12,
+    attempt: 1,
+    error: 'HTTP 422: no\u001b[2J',
+    receipt: { status: 422 },
   });
 });
 
 test('a run that waits for a call names it, its key and its attempt', async () => {
   const { path: file, begin } = await newStore();
   await begin('one', 'Milk');
-  expect((await inspected(file, 'one')).waitingFor).toEqual([{ type: 'call', call: 'sendAlert', key: 'one/sendAlert', attempt: 1 }]);
+  expect((await inspected(file, 'one')).waitingFor).toEqual([
+    { type: 'call', call: 'sendAlert', key: 'one/sendAlert', attempt: 1 },
+  ]);
 });
 
 test('a run that waits for a timer names its event and until when', async () => {
   const { path: file, begin, answer } = await newStore();
   await answer(await begin('one', 'Milk'), away);
-  expect((await inspected(file, 'one')).waitingFor).toEqual([{ type: 'timer', event: 'after backoff', until: '2026-11-23T12:00:01.100Z' }]);
+  expect((await inspected(file, 'one')).waitingFor).toEqual([
+    { type: 'timer', event: 'after backoff', until: '2026-11-23T12:00:01.100Z' },
+  ]);
 });
 
 test('a run whose machine is not known here is shown all the same, and says so', async () => {
@@ -96,9 +137,14 @@ test('an unknown id, an ambiguous one, and no store at all end with 4', async ()
   await begin('milk-1', 'Milk');
   await begin('milk-2', 'Milk');
   expect(await cli(['inspect', 'bread', '--store', file])).toMatchObject({ code: 4, out: '' });
-  expect(await cli(['inspect', 'milk', '--store', file])).toMatchObject({ code: 4, err: expect.stringContaining('  milk-1\nholdfast:   milk-2') });
+  expect(await cli(['inspect', 'milk', '--store', file])).toMatchObject({
+    code: 4,
+    err: expect.stringContaining('  milk-1\nholdfast:   milk-2'),
+  });
   const none = path.join(tempDir(), 'none.db');
   expect(await cli(['inspect', 'milk', '--store', none])).toMatchObject({
-    code: 4, out: '', err: `holdfast: no store at ${none} yet: name it with --store or start a worker\n`,
+    code: 4,
+    out: '',
+    err: `holdfast: no store at ${none} yet: name it with --store or start a worker\n`,
   });
 });

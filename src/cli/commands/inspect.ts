@@ -22,7 +22,7 @@ type Parts = {
   readonly now?: () => number;
 };
 
-export const inspectCommand = defineCommand<InspectOptions>({
+export const inspectCommand = defineCommand<InspectOptions, [id: string]>({
   name: 'inspect',
   summary: 'Show a run: its state, its data, what it waits for, and its timeline.',
   args: [['<id>', 'an id, or the beginning of one that is unique']],
@@ -31,12 +31,16 @@ export const inspectCommand = defineCommand<InspectOptions>({
   examples: ['inspect 0199f0c2', 'inspect 0199f0c2 -o json | jq .history'],
   async run({ io, settings }, options, [id]) {
     const registry = await openCatalogue(settings);
-    await withArchive(settings, ({ archive }) => inspect({ archive, registry, io }, id as string, options));
+    await withArchive(settings, ({ archive }) => inspect({ archive, registry, io }, id, options));
   },
 });
 
 /** Prints one run with its history. @throws CliError notFound */
-export const inspect = async ({ archive, registry, io, now = Date.now }: Parts, id: string, { output }: InspectOptions): Promise<void> => {
+export const inspect = async (
+  { archive, registry, io, now = Date.now }: Parts,
+  id: string,
+  { output }: InspectOptions,
+): Promise<void> => {
   const run = await findRun(archive, id);
   const history = await archive.history(run.id);
   const waitingFor = waitingForOf(registry, run);
@@ -58,6 +62,14 @@ const toJson = (run: Run, waitingFor: WaitingFor, history: readonly Transition[]
   createdAt: iso(run.createdAt),
   updatedAt: iso(run.updatedAt),
   history: history.map(({ seq, at, event, from, to, duration, attempt, error, receipt }) => ({
-    seq, at: iso(at), event, from, to, durationMs: duration, attempt, error, receipt,
+    seq,
+    at: iso(at),
+    event,
+    from,
+    to,
+    durationMs: duration,
+    attempt,
+    error,
+    receipt,
   })),
 });

@@ -33,24 +33,44 @@ export const listCommand = defineCommand<ListOptions>({
       .option('--machine <id>', 'only those of this machine, every version')
       .addOption(limitOption(50, 'how many at most'))
       .addOption(outputOption(['table', 'json', 'jsonl', 'ids'])),
-  examples: ['list', 'list --status failed', 'list --state retryingAudit -o ids | holdfast cancel -', 'list -o jsonl --limit 1000 | jq .state'],
-  run: (context, options) => withArchiveOrEmpty(context, (archive) => list({ archive, io: context.io }, options)),
+  examples: [
+    'list',
+    'list --status failed',
+    'list --state retryingAudit -o ids | holdfast cancel -',
+    'list -o jsonl --limit 1000 | jq .state',
+  ],
+  run: (context, options) =>
+    withArchiveOrEmpty(context, (archive) => list({ archive, io: context.io }, options)),
 });
 
 /** Prints runs; where there are more than the limit, stderr says so. */
-export const list = async ({ archive, io, now = Date.now }: Parts, { limit, output, ...filter }: ListOptions): Promise<void> => {
+export const list = async (
+  { archive, io, now = Date.now }: Parts,
+  { limit, output, ...filter }: ListOptions,
+): Promise<void> => {
   const found = await archive.list({ ...filter, limit: limit + 1 });
   const runs = found.slice(0, limit);
   if (output === 'json') printJson(io, runs.map(summary));
   if (output === 'jsonl') for (const run of runs) printJsonLine(io, summary(run));
   if (output === 'ids') for (const { id } of runs) printId(io, id);
   if (output === 'table') printRuns(io, runs, now());
-  if (found.length > limit) say(io, `There are more than these ${limit}: raise --limit, or narrow it down with --state, --status or --machine.`);
+  if (found.length > limit)
+    say(
+      io,
+      `There are more than these ${limit}: raise --limit, or narrow it down with --state, --status or --machine.`,
+    );
 };
 
 /** A run without its data: `inspect` has that. */
 const summary = ({ id, machine, version, status, state, seq, input, reason, createdAt, updatedAt }: Run) => ({
-  id, machine, version, status, state, seq, input: JSON.parse(input) as unknown, reason,
+  id,
+  machine,
+  version,
+  status,
+  state,
+  seq,
+  input: JSON.parse(input) as unknown,
+  reason,
   createdAt: iso(createdAt),
   updatedAt: iso(updatedAt),
 });
@@ -60,7 +80,13 @@ const printRuns = (io: Io, runs: readonly Run[], now: number): void => {
   // One machine is the rule: its name in every line would tell nothing.
   const hasSeveral = new Set(runs.map(refOf)).size > 1;
   const machine = hasSeveral ? [{ head: 'MACHINE', shrinks: true }] : [];
-  const columns = [{ head: 'ID' }, ...machine, { head: 'STATE' }, { head: 'UPDATED', align: 'right' as const }, { head: 'INPUT', shrinks: true }];
+  const columns = [
+    { head: 'ID' },
+    ...machine,
+    { head: 'STATE' },
+    { head: 'UPDATED', align: 'right' as const },
+    { head: 'INPUT', shrinks: true },
+  ];
   const rows = runs.map((run) => [
     safe(run.id),
     ...(hasSeveral ? [safe(refOf(run))] : []),
@@ -73,6 +99,7 @@ const printRuns = (io: Io, runs: readonly Run[], now: number): void => {
 
 /** What the run is about, in a line: its title where it has one. */
 const inputText = ({ input }: Run): string => {
-  const { title } = (JSON.parse(input) ?? {}) as { title?: unknown };
+  const value: unknown = JSON.parse(input);
+  const title = typeof value === 'object' && value !== null && 'title' in value ? value.title : undefined;
   return typeof title === 'string' ? title : input;
 };

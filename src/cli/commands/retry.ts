@@ -15,13 +15,16 @@ export const retry = defineCommand<{ from?: string }>({
   args: [['<id...>', 'ids, or beginnings of ids that are unique; "-" reads them from stdin']],
   settings: ['store', 'machines'],
   options: (command) => command.option('--from <state>', 'the state to go on from'),
-  examples: ['retry 0199f0c2', 'retry 0199f0c2 --from sendingAlert', 'list --status failed -o ids | holdfast retry -'],
+  examples: [
+    'retry 0199f0c2',
+    'retry 0199f0c2 --from sendingAlert',
+    'list --status failed -o ids | holdfast retry -',
+  ],
   async run({ io, settings }, { from }, [ids]) {
     const registry = await openCatalogue(settings);
     const { db, store } = openStore(settings);
     try {
       const step = (run: Run) => retryStep(registry, run, from);
-      const done = ({ state }: Run) => `goes on from ${state} as soon as a worker runs`;
       return await amendRuns(store, await readIds(ids as string[], io), { step, done }, io);
     } finally {
       db.close();
@@ -29,9 +32,15 @@ export const retry = defineCommand<{ from?: string }>({
   },
 });
 
+const done = ({ state }: Run): string => `goes on from ${state} as soon as a worker runs`;
+
 const retryStep = (registry: Registry, run: Run, from: string | undefined): Step => {
   const machine = registry.get(refOf(run));
-  if (!machine) throw new CliError(exitCodes.usage, `${run.id} runs on ${refOf(run)}, which is not known here: name its module with --machines`);
+  if (!machine)
+    throw new CliError(
+      exitCodes.usage,
+      `${run.id} runs on ${refOf(run)}, which is not known here: name its module with --machines`,
+    );
   try {
     return redrive(machine, run, { now: Date.now, random: Math.random }, from);
   } catch (error) {

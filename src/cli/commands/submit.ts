@@ -27,7 +27,11 @@ type Options = {
 };
 
 /** Where submissions go. */
-export type Target = { readonly registry: Registry; readonly queue: Queue; readonly archive: Archive | undefined };
+export type Target = {
+  readonly registry: Registry;
+  readonly queue: Queue;
+  readonly archive: Archive | undefined;
+};
 
 export const submit = defineCommand<Options>({
   name: 'submit',
@@ -38,7 +42,10 @@ export const submit = defineCommand<Options>({
     command
       .option('--notes <text>', 'notes of the todo')
       .option('--key <key>', 'the idempotency key: the same key and the same todo are the same run')
-      .option('--file <file>', 'many: a JSON object a line, {"title": …, "notes": …, "key": …}; "-" reads stdin')
+      .option(
+        '--file <file>',
+        'many: a JSON object a line, {"title": …, "notes": …, "key": …}; "-" reads stdin',
+      )
       .option('--machine <machine>', 'a machine of your own, with --input or --file', 'create-todo')
       .option('--input <json>', 'the input of a machine of your own')
       .option('--wait', 'wait until it is done')
@@ -58,7 +65,9 @@ export const submit = defineCommand<Options>({
       if (title !== undefined || options.key !== undefined || options.input !== undefined) {
         throw usage('--file brings titles and keys of its own: leave the title, --key and --input out');
       }
-      return withTarget(settings, registry, (target) => submitRows(target, { file: options.file!, machine: options.machine }, wait, io));
+      return withTarget(settings, registry, (target) =>
+        submitRows(target, { file: options.file!, machine: options.machine }, wait, io),
+      );
     }
     const wish = checkWish(registry, wishOf(options, title as string | undefined));
     await withTarget(settings, registry, (target) => acceptOne(target, wish, io));
@@ -68,10 +77,12 @@ export const submit = defineCommand<Options>({
 
 const wishOf = ({ machine, input, notes, key }: Options, title: string | undefined): Wish => {
   if (input === undefined) {
-    if (title === undefined) throw usage('what is to be submitted? Give a title, --file or --input; see "holdfast submit --help"');
+    if (title === undefined)
+      throw usage('what is to be submitted? Give a title, --file or --input; see "holdfast submit --help"');
     return { machine, input: { title, ...(notes !== undefined && { notes }) }, key };
   }
-  if (title !== undefined || notes !== undefined) throw usage('--input is the whole input: leave the title and --notes out');
+  if (title !== undefined || notes !== undefined)
+    throw usage('--input is the whole input: leave the title and --notes out');
   try {
     return { machine, input: JSON.parse(input) as unknown, key };
   } catch {
@@ -80,7 +91,11 @@ const wishOf = ({ machine, input, notes, key }: Options, title: string | undefin
 };
 
 /** Opens the queue, and the store for what it can tell at once. */
-const withTarget = async <T>(settings: Settings, registry: Registry, use: (target: Target) => Promise<T>): Promise<T> => {
+const withTarget = async <T>(
+  settings: Settings,
+  registry: Registry,
+  use: (target: Target) => Promise<T>,
+): Promise<T> => {
   const open = isEmbedded(settings) ? openStore(settings) : undefined;
   const known = open ? { db: open.db, archive: open.store } : openArchive(settings);
   const { queue, close } = openQueue(settings, quiet, open?.db);
@@ -98,10 +113,17 @@ const acceptOne = async ({ queue, archive }: Target, wish: Checked, io: Io): Pro
   say(io, how === 'known' ? 'submitted before: it is the same run' : `accepted by ${queue.name}`);
 };
 
-const waitForOne = async (wish: Checked, wait: { store: string; timeout: number; io: Io }, io: Io): Promise<number> => {
+const waitForOne = async (
+  wish: Checked,
+  wait: { store: string; timeout: number; io: Io },
+  io: Io,
+): Promise<number> => {
   let code: number = exitCodes.done;
   await waitUntilFinal([wish], wait, ({ status, state, reason, createdAt, updatedAt }) => {
-    say(io, `${state} after ${formatDuration(updatedAt - createdAt)}${reason === null ? '' : `: ${safe(reason)}`}`);
+    say(
+      io,
+      `${state} after ${formatDuration(updatedAt - createdAt)}${reason === null ? '' : `: ${safe(reason)}`}`,
+    );
     if (status !== 'done') code = exitCodes.failed;
   });
   return code;

@@ -22,7 +22,9 @@ export const worker = defineCommand<{ drain?: boolean }>({
   async run({ io, settings }, { drain }) {
     const { auditUrl } = settings;
     if (!auditUrl) {
-      throw usage('worker needs to know where audit entries go: give --audit-url (or HOLDFAST_AUDIT_URL); "holdfast dev" brings a receiver along');
+      throw usage(
+        'worker needs to know where audit entries go: give --audit-url (or HOLDFAST_AUDIT_URL); "holdfast dev" brings a receiver along',
+      );
     }
     const log = await openLog(settings, io);
     const open = await openWorker({ ...settings, auditUrl }, log);
@@ -30,7 +32,8 @@ export const worker = defineCommand<{ drain?: boolean }>({
       await open.worker.start();
       log.info({ store: settings.store, queue: open.queue.name }, 'the worker runs');
       await (drain ? empty(open, io.interrupted) : interrupted(io.interrupted));
-      if (io.interrupted.aborted) log.info({ signal: String(io.interrupted.reason) }, 'draining; a second signal leaves at once');
+      if (io.interrupted.aborted)
+        log.info({ signal: String(io.interrupted.reason) }, 'draining; a second signal leaves at once');
     } finally {
       await open.close();
     }
@@ -49,7 +52,8 @@ const empty = async ({ queue, store, worker: running }: OpenWorker, signal: Abor
   while (!signal.aborted) {
     const depth = await queue.depth().catch(() => undefined); // the broker is away: not empty yet
     const census = await store.census();
-    if (depth?.ready === 0 && running.inHand === 0 && !census.some(({ status }) => status === 'active')) return;
+    if (depth?.ready === 0 && running.inHand === 0 && !census.some(({ status }) => status === 'active'))
+      return;
     await delay(askMs, undefined, { signal }).catch(() => {});
   }
 };

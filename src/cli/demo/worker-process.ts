@@ -30,7 +30,18 @@ export const startWorkerProcess = (settings: Settings, auditUrl: URL): WorkerPro
     ...(ca !== undefined && { HOLDFAST_CA: ca }),
     HOLDFAST_LOG_LEVEL: 'warn',
   };
-  const args = [binary, 'worker', '--store', store, '--audit-url', auditUrl.href, '--concurrency', String(concurrency), '--retry-cap', '1s'];
+  const args = [
+    binary,
+    'worker',
+    '--store',
+    store,
+    '--audit-url',
+    auditUrl.href,
+    '--concurrency',
+    String(concurrency),
+    '--retry-cap',
+    '1s',
+  ];
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2000)));

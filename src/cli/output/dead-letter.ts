@@ -13,7 +13,11 @@ const hexExcerpt = 512;
 const bytesALine = 16;
 
 /** A dead letter as a person reads it. Nothing in its body can reach the terminal as more than text. */
-export const printDeadLetter = (io: Io, { id, at, error, message: { id: messageId, machine, body } }: DeadLetter, now: number): void => {
+export const printDeadLetter = (
+  io: Io,
+  { id, at, error, message: { id: messageId, machine, body } }: DeadLetter,
+  now: number,
+): void => {
   printFields(io, [
     ['id', safe(id)],
     ['when', `${shownTime(io, at)} (${age(at, now)} ago)`],
@@ -39,11 +43,20 @@ const textLines = (text: string): Excerpt => ({
 /** As `xxd` shows it: offset, bytes, and what of them is ASCII. */
 const hexLines = (body: Buffer): Excerpt => {
   const shown = body.subarray(0, hexExcerpt);
-  const starts = Array.from({ length: Math.ceil(shown.length / bytesALine) }, (_, index) => index * bytesALine);
-  return { lines: starts.map((start) => hexLine(shown.subarray(start, start + bytesALine), start)), left: body.length - shown.length };
+  const starts = Array.from(
+    { length: Math.ceil(shown.length / bytesALine) },
+    (_, index) => index * bytesALine,
+  );
+  return {
+    lines: starts.map((start) => hexLine(shown.subarray(start, start + bytesALine), start)),
+    left: body.length - shown.length,
+  };
 };
 
 const hexLine = (bytes: Buffer, start: number): string => {
-  const hex = bytes.toString('hex').replaceAll(/(..)/g, '$1 ').padEnd(bytesALine * 3);
+  const hex = bytes
+    .toString('hex')
+    .replaceAll(/(..)/g, '$1 ')
+    .padEnd(bytesALine * 3);
   return `${start.toString(16).padStart(4, '0')}  ${hex} ${bytes.toString('latin1').replaceAll(/[^ -~]/g, '.')}`;
 };

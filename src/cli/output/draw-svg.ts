@@ -12,13 +12,19 @@ export const drawDot = ({ ref, states, transitions }: Drawing): string => {
   const isGroup = (name: string) => states.some(({ within }) => within === name);
   const hasAnywhere = transitions.some(({ from }) => from === null);
   // An edge cannot end at a cluster: it ends at the first state inside, and is clipped at the border.
-  const leafOf = (name: string): string => (isGroup(name) ? leafOf(states.find(({ within }) => within === name)!.name) : name);
+  const leafOf = (name: string): string =>
+    isGroup(name) ? leafOf(states.find(({ within }) => within === name)!.name) : name;
   const edges = transitions.map(({ from, to, label }) => {
     const ends = `${from === null ? anywhere : quote(leafOf(from))} -> ${quote(leafOf(to))}`;
-    const clipped = [...(from !== null && isGroup(from) ? [`ltail=${cluster(from)}`] : []), ...(isGroup(to) ? [`lhead=${cluster(to)}`] : [])];
+    const clipped = [
+      ...(from !== null && isGroup(from) ? [`ltail=${cluster(from)}`] : []),
+      ...(isGroup(to) ? [`lhead=${cluster(to)}`] : []),
+    ];
     return `  ${ends} [${[`label=${quote(label)}`, ...clipped].join(', ')}]`;
   });
-  const starts = states.filter(({ isInitial, within }) => isInitial && within === null).map(({ name }) => `  start -> ${quote(leafOf(name))}`);
+  const starts = states
+    .filter(({ isInitial, within }) => isInitial && within === null)
+    .map(({ name }) => `  start -> ${quote(leafOf(name))}`);
   return [
     'digraph {',
     `  compound=true; label=${quote(ref)}; labelloc=t; fontname="sans-serif"`,
@@ -35,12 +41,14 @@ export const drawDot = ({ ref, states, transitions }: Drawing): string => {
 const anywhere = '"any state"';
 
 const inside = (states: readonly DrawnState[], parent: string | null): string[] =>
-  states.filter(({ within }) => within === parent).flatMap(({ name, isFinal }) => {
-    const inner = inside(states, name);
-    const label = quote(name.split('.').at(-1)!);
-    if (inner.length > 0) return [`  subgraph ${cluster(name)} { label=${label}`, ...inner, '  }'];
-    return [`  ${quote(name)} [label=${label}${isFinal ? ', peripheries=2' : ''}]`];
-  });
+  states
+    .filter(({ within }) => within === parent)
+    .flatMap(({ name, isFinal }) => {
+      const inner = inside(states, name);
+      const label = quote(name.split('.').at(-1)!);
+      if (inner.length > 0) return [`  subgraph ${cluster(name)} { label=${label}`, inner.join('\n'), '  }'];
+      return [`  ${quote(name)} [label=${label}${isFinal ? ', peripheries=2' : ''}]`];
+    });
 
 const cluster = (name: string): string => quote(`cluster_${name}`);
 

@@ -15,7 +15,8 @@ const parseCount = (text: string): number => {
   throw new InvalidArgumentError('It must be a whole number above 0.');
 };
 
-export const printJson = (io: Io, value: unknown): void => print(io, harmless(JSON.stringify(value, null, 2)));
+export const printJson = (io: Io, value: unknown): void =>
+  print(io, harmless(JSON.stringify(value, null, 2)));
 
 export const printJsonLine = (io: Io, value: unknown): void => print(io, harmless(JSON.stringify(value)));
 

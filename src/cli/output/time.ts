@@ -7,9 +7,13 @@ export const iso = (ms: number): string => new Date(ms).toISOString();
 export const shownTime = ({ out }: Pick<Io, 'out'>, ms: number): string => (out.isTTY ? local(ms) : iso(ms));
 
 /** The same without its day. */
-export const shownClock = (io: Pick<Io, 'out'>, ms: number): string => shownTime(io, ms).slice('2026-11-23 '.length);
+export const shownClock = (io: Pick<Io, 'out'>, ms: number): string =>
+  shownTime(io, ms).slice('2026-11-23 '.length);
 
 /** How long ago; a clock that was set back in between shows as no time at all. */
 export const age = (ms: number, now: number): string => formatDuration(Math.max(0, now - ms));
 
-const local = (ms: number): string => iso(ms - new Date(ms).getTimezoneOffset() * 60_000).slice(0, -1).replace('T', ' ');
+const local = (ms: number): string =>
+  iso(ms - new Date(ms).getTimezoneOffset() * 60_000)
+    .slice(0, -1)
+    .replace('T', ' ');

@@ -33,7 +33,7 @@ export const open = (options: Partial<AmqpOptions> = {}): Amqp => {
   const amqp = openAmqp(all);
   onTestFinished(async () => {
     await amqp.queue.close();
-    await sweep({ ...all, url: inject('amqpUrl') });
+    await sweep({ ...all, url: inject('amqpUrl'), patience: 10_000 });
   });
   return amqp;
 };

@@ -59,7 +59,9 @@ export class EmbeddedConsumer implements Consumer {
     if (this.#inHand.size === 0) return;
     this.#inHand.clear();
     const { worker } = this.#options;
-    await this.#db.write(() => this.#db.run('UPDATE messages SET holder = NULL WHERE holder = :worker', { worker }));
+    await this.#db.write(() =>
+      this.#db.run('UPDATE messages SET holder = NULL WHERE holder = :worker', { worker }),
+    );
   }
 
   async #fetchAll(): Promise<void> {

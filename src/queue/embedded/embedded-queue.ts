@@ -19,7 +19,10 @@ export class EmbeddedQueue implements Queue {
   readonly #now: () => number;
   readonly #consumers = new Set<EmbeddedConsumer>();
 
-  constructor(db: Database, { lapMs = defaultLapMs, now = Date.now }: { lapMs?: number; now?: () => number } = {}) {
+  constructor(
+    db: Database,
+    { lapMs = defaultLapMs, now = Date.now }: { lapMs?: number; now?: () => number } = {},
+  ) {
     this.name = `embedded in ${db.path}`;
     this.#db = db;
     this.#lapMs = lapMs;
@@ -39,7 +42,9 @@ export class EmbeddedQueue implements Queue {
 
   readonly deadLetters: DeadLetters = {
     list: async (limit) =>
-      this.#db.all<DeadLetterRow>('SELECT * FROM dead_letters ORDER BY at, id LIMIT :limit', { limit }).map(toDeadLetter),
+      this.#db
+        .all<DeadLetterRow>('SELECT * FROM dead_letters ORDER BY at, id LIMIT :limit', { limit })
+        .map(toDeadLetter),
     requeue: async (id) => {
       const done = await this.#accept(() => {
         const row = this.#db.get<DeadLetterRow>('SELECT * FROM dead_letters WHERE id = :id', { id });
@@ -69,7 +74,10 @@ export class EmbeddedQueue implements Queue {
 
   #insert({ id, machine, body }: Message): void {
     this.#db.run('INSERT INTO messages (id, machine, body, visible_at) VALUES (:id, :machine, :body, :now)', {
-      id: id ?? null, machine: machine ?? null, body, now: this.#now(),
+      id: id ?? null,
+      machine: machine ?? null,
+      body,
+      now: this.#now(),
     });
   }
 
@@ -86,7 +94,9 @@ export class EmbeddedQueue implements Queue {
     try {
       return await this.#db.write(work);
     } catch (error) {
-      throw error instanceof DatabaseError ? new QueueError('unavailable', `not accepted: ${error.message}`, { cause: error }) : error;
+      throw error instanceof DatabaseError
+        ? new QueueError('unavailable', `not accepted: ${error.message}`, { cause: error })
+        : error;
     }
   }
 }

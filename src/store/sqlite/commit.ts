@@ -63,7 +63,8 @@ const commitChange = (db: Database, change: Change, writeRun: (change: Change) =
 
 const keep = (db: Database, change: Change, writeRun: (change: Change) => number): Outcome => {
   if (writeRun(change) === 0) return { type: 'conflict' };
-  for (const transition of change.transitions) db.run(insertTransition, transitionParams(change.run, transition));
+  for (const transition of change.transitions)
+    db.run(insertTransition, transitionParams(change.run, transition));
   for (const { sql, params } of change.writes) db.run(sql, params);
   return { type: 'committed' };
 };

@@ -20,7 +20,8 @@ describeStore('the SQLite store', async () => {
     store: new SqliteStore(db),
     another: () => new SqliteStore(open()),
     // As if its process had ended: no process has that number.
-    kill: (worker) => db.write(() => void db.run('UPDATE workers SET pid = 999999999 WHERE id = :worker', { worker })),
+    kill: (worker) =>
+      db.write(() => void db.run('UPDATE workers SET pid = 999999999 WHERE id = :worker', { worker })),
     todos: () => db.all<{ id: string }>('SELECT id FROM todos ORDER BY id').map(({ id }) => id),
     close: async () => {
       for (const connection of connections) connection.close();

@@ -3,7 +3,16 @@ import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { deadWorkers, joinWorkers, removeWorker, renewLease } from '../../sqlite/workers.ts';
-import type { CensusRow, Change, Claim, KnownMachine, ListFilter, Outcome, Resumed, Store } from '../store.ts';
+import type {
+  CensusRow,
+  Change,
+  Claim,
+  KnownMachine,
+  ListFilter,
+  Outcome,
+  Resumed,
+  Store,
+} from '../store.ts';
 import { suspectAfter } from '../store.ts';
 import { commitAny, commitOwn } from './commit.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
@@ -85,7 +94,10 @@ export class SqliteStore implements Store {
   async find(prefix: string, limit: number): Promise<string[]> {
     const range = { from: prefix, to: `${prefix}\u{10FFFF}`, limit };
     return this.#db
-      .all<{ id: string }>('SELECT id FROM runs WHERE id >= :from AND id < :to ORDER BY id LIMIT :limit', range)
+      .all<{ id: string }>(
+        'SELECT id FROM runs WHERE id >= :from AND id < :to ORDER BY id LIMIT :limit',
+        range,
+      )
       .map(({ id }) => id);
   }
 
@@ -140,7 +152,11 @@ export class SqliteStore implements Store {
   /** Returns how often the run was resumed since it last came further. One that only waits is no suspect. */
   #own(worker: string, row: RunRow): number {
     const resumes = row.due_at === null ? row.resumes + 1 : row.resumes;
-    this.#db.run('UPDATE runs SET owner = :worker, resumes = :resumes WHERE id = :id', { id: row.id, worker, resumes });
+    this.#db.run('UPDATE runs SET owner = :worker, resumes = :resumes WHERE id = :id', {
+      id: row.id,
+      worker,
+      resumes,
+    });
     return resumes;
   }
 
@@ -172,11 +188,16 @@ export class SqliteStore implements Store {
   }
 
   #changedWhileRunning({ ref, structure }: KnownMachine): boolean {
-    const known = this.#db.get<{ structure: string }>('SELECT structure FROM machines WHERE ref = :ref', { ref });
+    const known = this.#db.get<{ structure: string }>('SELECT structure FROM machines WHERE ref = :ref', {
+      ref,
+    });
     if (!known || known.structure === structure) return false;
-    return this.#db.get(
-      `SELECT 1 FROM runs WHERE status = 'active' AND machine || '@' || version = :ref LIMIT 1`, { ref },
-    ) !== undefined;
+    return (
+      this.#db.get(
+        `SELECT 1 FROM runs WHERE status = 'active' AND machine || '@' || version = :ref LIMIT 1`,
+        { ref },
+      ) !== undefined
+    );
   }
 
   #remember({ ref, structure }: KnownMachine): void {

@@ -1,0 +1,90 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { PermanentError, TransientError } from '../engine/errors.ts';
+import { auditOverHttp, parseRetryAfter } from './audit.ts';
+
+const serve = async (answer: (request: IncomingMessage, response: ServerResponse) => void) => {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/audit`);
+  const audit = auditOverHttp(url, { connections: 2 });
+  onTestFinished(async () => {
+    await audit.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const perform = (signal = new AbortController().signal) =>
+    audit.perform({ action: 'x' } as never, { key: 'k"1/sendAudit', attempt: 1, signal });
+  return { perform, server };
+};
+
+test('an entry is posted as JSON with its key as a quoted string, and the status is the receipt', async () => {
+  const seen = Promise.withResolvers<{ headers: IncomingMessage['headers']; body: string }>();
+  const { perform } = await serve(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    seen.resolve({ headers: request.headers, body });
+    response.writeHead(201).end();
+  });
+  expect(await perform()).toEqual({ receipt: { status: 201 } });
+  const { headers, body } = await seen.promise;
+  expect(headers).toMatchObject({
+    'content-type': 'application/json',
+    'idempotency-key': '"k\\"1/sendAudit"',
+  });
+  expect(JSON.parse(body)).toEqual({ action: 'x' });
+});
+
+describe('an answer', () => {
+  test.each([400, 401, 404, 409, 422, 451])('of %i is permanent, with its reason', async (status) => {
+    const { perform } = await serve((_, response) => void response.writeHead(status).end('no\nsuch thing'));
+    await expect(perform()).rejects.toThrow(PermanentError);
+    await expect(perform()).rejects.toMatchObject({
+      message: `the audit service answered HTTP ${status}: no such thing`,
+      receipt: { status },
+    });
+  });
+
+  test.each([408, 425, 429, 500, 502, 503, 504])('of %i is transient', async (status) => {
+    const { perform } = await serve(
+      (_, response) => void response.writeHead(status, { 'retry-after': '7' }).end(),
+    );
+    await expect(perform()).rejects.toThrow(TransientError);
+    await expect(perform()).rejects.toMatchObject({ retryAfter: 7000, receipt: { status } });
+  });
+
+  test('that is a refusal with an endless body is not read to its end', async () => {
+    const { perform } = await serve((_, response) => {
+      response.writeHead(400);
+      response.write('x'.repeat(100_000)); // and never an end
+    });
+    await expect(perform()).rejects.toThrow(/HTTP 400: x{200}$/);
+  });
+
+  test('that never comes is transient', async () => {
+    const { perform, server } = await serve((request) => request.socket.destroy());
+    await expect(perform()).rejects.toThrow(TransientError);
+    server.close();
+    server.closeAllConnections();
+    await expect(perform()).rejects.toThrow(/did not answer: .*ECONNREFUSED/);
+  });
+
+  test('is not waited for after the attempt was given up', async () => {
+    const { perform } = await serve(() => {});
+    await expect(perform(AbortSignal.timeout(50))).rejects.toThrow(TransientError);
+  });
+});
+
+describe('Retry-After', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  test.each([
+    ['120', 120_000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:01:00 GMT', 60_000],
+    ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+    ['soon', undefined],
+    ['', undefined],
+  ])('of %j', (value, ms) => expect(parseRetryAfter(value, now)).toBe(ms));
+});

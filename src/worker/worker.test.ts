@@ -1,0 +1,373 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { testClock } from '../../test/harness/engine.ts';
+import type { RemoteCall } from '../engine/definition.ts';
+import { PermanentError, TransientError } from '../engine/errors.ts';
+import { createTodo } from '../machines/create-todo.ts';
+import { createRegistry } from '../machines/registry.ts';
+import type { ConsumerOptions, Delivery, Queue } from '../queue/queue.ts';
+import { openDatabase } from '../sqlite/database.ts';
+import { SqliteStore } from '../store/sqlite/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { Worker } from './worker.ts';
+import type { WorkerOptions } from './worker.ts';
+
+type Told = { what: string; run?: string };
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A queue that a test feeds by hand, and which notes how each delivery is settled. */
+const handFed = (told: Told[]) => {
+  let consumer: ConsumerOptions | undefined;
+  const settled = (id: string, what: string) => void told.push({ what, run: id });
+  const queue = {
+    name: 'by hand',
+    consume: (options: ConsumerOptions) => {
+      consumer = options;
+      return { stop: async () => {} };
+    },
+    close: async () => {},
+  } as unknown as Queue;
+  const deliver = (id: string, body: unknown, { machine = 'create-todo', redelivered = false } = {}) => {
+    const delivery: Delivery = {
+      message: {
+        id,
+        machine,
+        body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(JSON.stringify(body)),
+      },
+      redelivered,
+      ack: () => settled(id, 'ack'),
+      later: () => settled(id, 'later'),
+      deadLetter: async (error) => settled(id, `dead: ${error}`),
+    };
+    consumer!.onDelivery(delivery);
+  };
+  return { queue, deliver, lost: () => consumer!.onLost() };
+};
+
+type Script = { sendAlert?: RemoteCall['perform']; sendAudit?: RemoteCall['perform'] };
+
+const begin = async (
+  script: Script = {},
+  change: Partial<WorkerOptions> & { wrap?: (store: Store) => Store } = {},
+) => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
+  const db = openDatabase(join(folder, 'store.db'));
+  const store = new SqliteStore(db);
+  const told: Told[] = [];
+  const { queue, deliver, lost } = handFed(told);
+  const call = (name: string, perform: RemoteCall['perform'] = async () => ({})): RemoteCall => ({
+    perform: (input, context) => {
+      told.push({ what: name, run: context.key });
+      return perform(input, context);
+    },
+  });
+  const definition = createTodo({
+    sendAlert: call('alert', script.sendAlert),
+    sendAudit: call('audit', script.sendAudit),
+  });
+  const registry = createRegistry([definition]);
+  await store.prepare(registry.machines);
+  const { wrap = (same) => same, ...options } = change;
+  const worker = new Worker({ id: 'w', store: wrap(store), queue, registry, log: silent, ...options });
+  onTestFinished(async () => {
+    await worker.drain();
+    db.close();
+    rmSync(folder, { recursive: true });
+  });
+  await worker.start();
+  const whats = () => told.map(({ what }) => what);
+  const see = (what: string, times = 1) =>
+    vi.waitFor(() => expect(whats().filter((one) => one.startsWith(what))).toHaveLength(times), {
+      timeout: 5000,
+      interval: 5,
+    });
+  return { worker, store, db, deliver, lost, told, whats, see };
+};
+
+/** A call that goes on until the test is over. */
+const endless = () => {
+  const over = Promise.withResolvers<object>();
+  return { call: () => over.promise, end: () => over.resolve({}) };
+};
+
+const milk = { title: 'Buy milk' };
+
+/** A store whose commits can be told to fail, and which says when they happen. */
+const wrapCommit =
+  (commit: (store: Store, ...args: Parameters<Store['commit']>) => ReturnType<Store['commit']>) =>
+  (store: Store): Store =>
+    new Proxy(store, {
+      get: (target, name) => {
+        if (name === 'commit') return (...args: Parameters<Store['commit']>) => commit(target, ...args);
+        const member = Reflect.get(target, name, target) as unknown;
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
+
+describe('a delivery', () => {
+  test('is acked once, after the commit that made its run final', async () => {
+    const committed: string[] = [];
+    const { deliver, told, see, whats } = await begin(
+      {},
+      {
+        wrap: wrapCommit(async (store, worker, changes) => {
+          const outcomes = await store.commit(worker, changes);
+          for (const { run } of changes) told.push({ what: `committed ${run.state}`, run: run.id });
+          committed.push('turn');
+          return outcomes;
+        }),
+      },
+    );
+    deliver('r1', milk);
+    await see('ack');
+    expect(whats()).toEqual([
+      'committed sendingAlert',
+      'alert',
+      'committed sendingAudit',
+      'audit',
+      'committed done',
+      'ack',
+    ]);
+    expect(committed).toHaveLength(3);
+  });
+
+  test('of a run that is final is acked at once, and nothing runs', async () => {
+    const { deliver, see, whats } = await begin();
+    deliver('r1', milk);
+    await see('ack');
+    deliver('r1', milk, { redelivered: true });
+    await see('ack', 2);
+    expect(whats().filter((what) => what === 'audit')).toHaveLength(1);
+  });
+
+  test('joins the run that is under way: several are acked together', async () => {
+    const answer = Promise.withResolvers<object>();
+    const { deliver, see, whats } = await begin({ sendAudit: () => answer.promise });
+    deliver('r1', milk);
+    deliver('r1', milk);
+    await see('audit');
+    deliver('r1', milk, { redelivered: true });
+    answer.resolve({});
+    await see('ack', 3);
+    expect(whats().filter((what) => what === 'alert')).toHaveLength(1);
+  });
+
+  test('with another input is dead-lettered as a conflict, in the same turn as in a later one', async () => {
+    const { deliver, see, told } = await begin();
+    deliver('r1', milk);
+    deliver('r1', { title: 'Buy bread' });
+    await see('ack');
+    deliver('r1', { title: 'Buy beer' });
+    await see('dead: conflict', 2);
+    expect(told.find(({ what }) => what.startsWith('dead'))!.what).toContain(
+      'title: "Buy milk" is known, "Buy bread" was sent',
+    );
+  });
+
+  test('that names no machine of this worker waits', async () => {
+    const { deliver, see } = await begin();
+    deliver('r1', milk, { machine: 'create-todo@2' });
+    await see('later');
+  });
+
+  test('of a run that waits long is handed back, and the run goes on', async () => {
+    let calls = 0;
+    const { deliver, see, store, whats } = await begin({
+      sendAudit: async () => {
+        calls += 1;
+        if (calls === 1) throw new TransientError('busy', { retryAfter: 3500 });
+        return {};
+      },
+    });
+    deliver('r1', milk);
+    await see('later');
+    await see('audit', 2);
+    await vi.waitFor(async () => expect((await store.get('r1'))!.status).toBe('done'), { timeout: 5000 });
+    expect(whats()).not.toContain('ack');
+  });
+
+  test('of a run that waits shortly stays in hand', async () => {
+    let calls = 0;
+    const { deliver, see, whats } = await begin({
+      sendAudit: async () => {
+        calls += 1;
+        if (calls < 3) throw new TransientError('busy');
+        return {};
+      },
+    });
+    deliver('r1', milk);
+    await see('ack');
+    expect(whats()).not.toContain('later');
+  });
+
+  test('that was in hand for a minute is handed back although its call goes on', async () => {
+    const clock = testClock(Date.now());
+    const { call, end } = endless();
+    const { deliver, see } = await begin({ sendAudit: call }, { clock, callTimeout: 1_000_000 });
+    onTestFinished(end);
+    deliver('r1', milk);
+    await see('audit');
+    clock.at += 61_000;
+    await see('later');
+  });
+
+  test('gives its place up after two seconds when every place is taken', async () => {
+    const clock = testClock(Date.now());
+    const { call, end } = endless();
+    const { deliver, see, whats } = await begin(
+      { sendAudit: call },
+      { clock, concurrency: 2, callTimeout: 1_000_000 },
+    );
+    onTestFinished(end);
+    deliver('r1', milk);
+    await see('audit');
+    clock.at += 3000;
+    deliver('r2', milk);
+    await see('audit', 2);
+    await see('later', 1);
+    expect(whats().filter((what) => what === 'later')).toHaveLength(1);
+  });
+
+  test('is forgotten with its channel, and its successor is acked', async () => {
+    const answer = Promise.withResolvers<object>();
+    const { deliver, lost, see, told } = await begin({ sendAudit: () => answer.promise });
+    deliver('r1', milk);
+    await see('audit');
+    lost();
+    deliver('r1', milk, { redelivered: true });
+    answer.resolve({});
+    await see('ack');
+    expect(told.filter(({ what }) => what === 'ack')).toHaveLength(1);
+  });
+});
+
+describe('a store that refuses a commit', () => {
+  test('delays everything and loses nothing', async () => {
+    let failures = 2;
+    const { deliver, see, whats } = await begin(
+      {},
+      {
+        wrap: wrapCommit((store, worker, changes) =>
+          failures-- > 0 ? Promise.reject(new Error('disk full')) : store.commit(worker, changes),
+        ),
+      },
+    );
+    deliver('r1', milk);
+    deliver('r2', milk);
+    await see('ack', 2);
+    expect(whats().filter((what) => what === 'audit')).toHaveLength(2);
+  });
+
+  test('lets no call begin whose record is not kept', async () => {
+    let fails = true;
+    const { deliver, see, whats } = await begin(
+      {},
+      {
+        wrap: wrapCommit((store, worker, changes) =>
+          fails ? Promise.reject(new Error('disk full')) : store.commit(worker, changes),
+        ),
+      },
+    );
+    const tried = vi.waitFor(() => expect(fails).toBe(false), { timeout: 5000 });
+    deliver('r1', milk);
+    setTimeout(() => (fails = false), 700);
+    await tried;
+    expect(whats()).toEqual([]);
+    await see('ack');
+  });
+
+  test('does not keep a worker from draining', async () => {
+    const { deliver, worker } = await begin(
+      {},
+      { wrap: wrapCommit(() => Promise.reject(new Error('disk full'))) },
+    );
+    deliver('r1', milk);
+    await worker.drain();
+  });
+});
+
+test('a write that the database refuses fails its run with the reason, and no other', async () => {
+  const { deliver, see, store, db } = await begin();
+  await db.write(() =>
+    db.exec(
+      "CREATE TRIGGER strict BEFORE INSERT ON todos WHEN new.title = 'bad' BEGIN SELECT raise(ABORT, 'no bad todos'); END",
+    ),
+  );
+  deliver('r1', { title: 'bad' });
+  deliver('r2', milk);
+  await see('ack', 2);
+  expect(await store.get('r1')).toMatchObject({
+    status: 'failed',
+    failedIn: 'saving',
+    reason: expect.stringContaining('no bad todos') as string,
+  });
+  expect(await store.get('r2')).toMatchObject({ status: 'done' });
+  expect((await store.history('r1')).map(({ seq }) => seq)).toEqual([1, 2]);
+});
+
+test('a permanent error fails the run, and its delivery is acked', async () => {
+  const { deliver, see, store } = await begin({
+    sendAudit: async () => {
+      throw new PermanentError('HTTP 422', { receipt: { status: 422 } });
+    },
+  });
+  deliver('r1', milk);
+  await see('ack');
+  expect(await store.get('r1')).toMatchObject({
+    status: 'failed',
+    reason: 'HTTP 422',
+    failedIn: 'sendingAudit',
+  });
+});
+
+test('a call that never answers is given up, and retried under its key', async () => {
+  let calls = 0;
+  const { deliver, see, told } = await begin(
+    { sendAudit: () => (++calls === 1 ? new Promise(() => {}) : Promise.resolve({})) },
+    { callTimeout: 50 },
+  );
+  deliver('r1', milk);
+  await see('ack');
+  expect(told.filter(({ what }) => what === 'audit').map(({ run }) => run)).toEqual([
+    'r1/sendAudit',
+    'r1/sendAudit',
+  ]);
+});
+
+test('calls of one kind are bounded, and one kind does not hold up another', async () => {
+  let under = 0;
+  let most = 0;
+  const { call, end } = endless();
+  const { deliver, see } = await begin(
+    {
+      sendAudit: () => {
+        most = Math.max(most, ++under);
+        return call();
+      },
+    },
+    { concurrency: 3, callTimeout: 1_000_000 },
+  );
+  onTestFinished(end);
+  for (let number = 1; number <= 6; number++) deliver(`r${number}`, milk);
+  await see('alert', 6);
+  await see('audit', 3);
+  expect(most).toBe(3);
+});
+
+test('what another commit took from this worker is let go of: its late answer changes nothing', async () => {
+  const answer = Promise.withResolvers<object>();
+  const { deliver, see, store, whats } = await begin({ sendAudit: () => answer.promise });
+  deliver('r1', milk);
+  await see('audit');
+  await store.join('other');
+  const [claim] = await store.claim('other', [{ id: 'r1', redelivered: true }]);
+  expect(claim!.type).toBe('claimed');
+  answer.resolve({});
+  // The delivery is looked at anew: the run is another worker's now, so the message comes back later.
+  await see('later');
+  expect((await store.get('r1'))!.state).toBe('sendingAudit');
+  expect(whats()).not.toContain('ack');
+});
