@@ -37,7 +37,8 @@ function start() {
 async function run(main) {
   const cli = await import(main);
   const code = await cli.main(process.argv);
-  if (code !== undefined) process.exitCode = code;
+  // Nothing is left to do, and a socket to a silent broker would keep the process for seconds.
+  process.stdout.write('', () => process.exit(code));
 }
 
 function fail(message) {

@@ -168,7 +168,7 @@ describe.for(queues)('an audit service, with the queue on %s,', ([, queue]) => {
       if (isAway) throw new Error('away');
     };
     // A short lap would bring what was handed back again and again while it is away.
-    const ends = await open(queue, { onAudit, settings: { concurrency: 4, lap: 5000 } });
+    const ends = await open(queue, { onAudit, settings: { concurrency: 8, lap: 5000 } });
     const worker = await startWorker(ends);
     const ids = await ends.submit(count);
     await ends.until(`${count} todos had reached the audit`, (_store, db) => {
@@ -188,7 +188,7 @@ describe.for(queues)('an audit service, with the queue on %s,', ([, queue]) => {
     const count = 30;
     const never = gate();
     let isOver = false;
-    const ends = await open(queue, { onAudit: () => (isOver ? undefined : never.pass()), settings: { concurrency: 4, lap: 5000 } });
+    const ends = await open(queue, { onAudit: () => (isOver ? undefined : never.pass()), settings: { concurrency: 8, lap: 5000 } });
     const worker = await startWorker(ends, ['--call-timeout', '500ms']);
     const ids = await ends.submit(count);
     await ends.until(`${count} alerts were sent`, (_store, db) => {

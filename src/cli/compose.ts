@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Tls } from '../amqp/link.ts';
 import { sendAlertByAmqp } from '../effects/alert-amqp.ts';
 import { sendAlertToTable } from '../effects/alert-embedded.ts';
 import { auditOverHttp } from '../effects/audit.ts';
@@ -57,8 +58,13 @@ export const openQueue = (settings: Settings, log: Log, db?: Database): OpenQueu
   return { queue, close };
 };
 
-const openRabbit = ({ queue, prefix, lap, ca }: Settings, log: Log): Amqp =>
-  openAmqp({ url: queue, prefix, lap, log, ...(ca !== undefined && { tls: { ca: readFile(ca) } }) });
+const openRabbit = (settings: Settings, log: Log): Amqp => {
+  const { queue: url, prefix, lap } = settings;
+  return openAmqp({ url, prefix, lap, log, tls: tlsOf(settings) });
+};
+
+export const tlsOf = ({ ca }: Settings): Tls | undefined =>
+  ca === undefined ? undefined : { ca: readFile(ca) };
 
 const readFile = (path: string): Buffer => {
   try {

@@ -103,7 +103,6 @@ export const withSettings = (command: Command, names: readonly SettingName[]): C
   return command;
 };
 
-export const storeSettings = ['store'] as const;
 export const queueSettings = ['store', 'queue', 'prefix', 'lap', 'ca'] as const;
 export const workerSettings = [
   ...queueSettings,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { setup } from 'xstate';
+import { not, setup } from 'xstate';
 import { z } from 'zod';
 import { createTodo } from '../machines/create-todo.ts';
 import { call } from './definition.ts';
@@ -47,7 +47,7 @@ test('the todo machine is drawn with every state and every way between them', ()
   ]);
 });
 
-test('nested states, always, numeric delays, inline guards and transitions without a target are drawn', () => {
+test('nested states, always, numeric delays, guards without a name and transitions without a target are drawn', () => {
   const machine = setup({
     actors: { charge: call<void, void>() },
     guards: { isFree: () => false },
@@ -59,7 +59,11 @@ test('nested states, always, numeric delays, inline guards and transitions witho
       checking: { always: [{ guard: 'isFree', target: 'done' }, { target: 'paying' }] },
       paying: {
         initial: 'charging',
-        on: { wait: {}, stop: [{ guard: () => true, target: 'done' }] },
+        on: {
+          wait: {},
+          stop: [{ guard: () => true, target: 'done' }],
+          halt: { guard: not('isFree'), target: 'done' },
+        },
         onDone: 'done',
         states: {
           charging: { invoke: { src: 'charge', onDone: 'charged', onError: 'resting' } },
@@ -89,6 +93,7 @@ test('nested states, always, numeric delays, inline guards and transitions witho
     'checking --always [isFree]--> done',
     'checking --always--> paying',
     'paying --all done--> done',
+    'paying --halt [guard]--> done',
     'paying --stop [guard]--> done',
     'paying --wait--> paying',
     'paying.charging --charge done--> paying.charged',

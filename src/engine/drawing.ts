@@ -76,11 +76,11 @@ const causeOf = (
   return event === '' ? 'always' : event;
 };
 
-/** A guard that is a function in the chart has no name. */
+/** A guard that is a function in the chart, as those made by `and`, `or` and `not` are, has no name. */
 const guardName = (guard: unknown): string => {
   if (typeof guard === 'string') return guard;
   const type = typeof guard === 'object' && guard !== null && 'type' in guard ? guard.type : undefined;
-  return typeof type === 'string' ? type.replace(/^xstate\./, '') : 'guard';
+  return typeof type === 'string' ? type : 'guard';
 };
 
 const pathOf = ({ path }: StateNode): string => path.join('.');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'safe-stable-stringify';
 
 /** The longest key, in bytes: what AMQP 0-9-1 carries in a message id (a short string). */
-export const maxKeyBytes = 255;
+const maxKeyBytes = 255;
 
 /** Says what is wrong with an idempotency key, or nothing. */
 export const keyProblem = (key: string): string | undefined => {

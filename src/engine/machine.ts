@@ -22,7 +22,7 @@ export type Machine = {
   readonly structure: string;
 };
 
-export type DeclaredCall = {
+type DeclaredCall = {
   readonly name: string;
   readonly local: LocalCall | undefined;
   readonly remote: RemoteCall | undefined;

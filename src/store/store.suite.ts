@@ -204,8 +204,8 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
     });
 
     describe('a claim', () => {
-      const claim = async (worker: string, id: string, redelivered = false) =>
-        (await store.claim(worker, [{ id, redelivered }]))[0]!;
+      const claim = async (worker: string, id: string, redelivered = false, known = refs) =>
+        (await store.claim(worker, known, [{ id, redelivered }]))[0]!;
 
       test('tells unknown, final, held by this one and held by another apart', async () => {
         const [done] = await create('a', 'r1', 'r2');
@@ -220,6 +220,13 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
         const [run] = await create('a', 'r1');
         expect((await claim('b', 'r1', true)).type).toBe('claimed');
         expect(await commitOne('a', stepOf(run!, answerTo(machine, run!, ok())))).toBe('conflict');
+      });
+
+      test('leaves a run alone whose machine this worker does not know', async () => {
+        await create('a', 'r1');
+        await store.leave('a');
+        expect((await claim('b', 'r1', true, ['create-todo@2'])).type).toBe('busy');
+        expect(await store.resume('b', refs, 10)).toHaveLength(1);
       });
 
       test('takes a run that nobody holds', async () => {

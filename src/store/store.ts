@@ -16,7 +16,7 @@ export type Outcome = { type: 'committed' } | { type: 'conflict' } | { type: 're
 /** What a store knows of a run that a message asks for. */
 export type Claim =
   | { readonly type: 'claimed' | 'final'; readonly run: Run }
-  /** Another worker that lives runs it, or it is a suspect and resumes on its own. */
+  /** A living worker runs it, or only another one can, or it is a suspect and resumes on its own. */
   | { readonly type: 'busy'; readonly fingerprint: string; readonly input: string }
   | { readonly type: 'unknown' };
 
@@ -48,8 +48,15 @@ export interface WorkerStore {
    * in a row is a suspect: suspects come one at a time, after all others, with their `resumes`.
    */
   resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]>;
-  /** Claims the runs that deliveries ask for. A redelivered message voids the lease of whoever held its run. */
-  claim(worker: string, wanted: readonly { id: string; redelivered: boolean }[]): Promise<Claim[]>;
+  /**
+   * Claims the runs that deliveries ask for, if they are of `refs`. A redelivered message voids the lease of
+   * whoever held its run.
+   */
+  claim(
+    worker: string,
+    refs: readonly string[],
+    wanted: readonly { id: string; redelivered: boolean }[],
+  ): Promise<Claim[]>;
   /** Commits the steps of a whole turn in one transaction; an outcome for each, in order. */
   commit(worker: string, changes: readonly Change[]): Promise<Outcome[]>;
   /** Calls back after another process changed the store. */

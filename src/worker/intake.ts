@@ -39,7 +39,7 @@ export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry):
 };
 
 /** The checked input, or what is wrong with it. */
-export const parse = (machine: Machine, body: Buffer): { value: unknown } | string => {
+const parse = (machine: Machine, body: Buffer): { value: unknown } | string => {
   let json: unknown;
   try {
     json = JSON.parse(strictUtf8.decode(body));

@@ -94,10 +94,7 @@ export class Turn {
   }
 
   #joinClaimed(run: Run, mail: DeliveryMail): void {
-    const machine = this.#context.registry.get(refOf(run));
-    if (!machine) return this.#settle(mail.delivery, { how: 'later' });
-    const draft = this.#open(machine, run);
-    return this.#join(draft, mail);
+    this.#join(this.#open(this.#context.registry.get(refOf(run))!, run), mail);
   }
 
   #join(draft: Draft, mail: DeliveryMail): void {

@@ -363,7 +363,7 @@ test('what another commit took from this worker is let go of: its late answer ch
   deliver('r1', milk);
   await see('audit');
   await store.join('other');
-  const [claim] = await store.claim('other', [{ id: 'r1', redelivered: true }]);
+  const [claim] = await store.claim('other', ['create-todo@1'], [{ id: 'r1', redelivered: true }]);
   expect(claim!.type).toBe('claimed');
   answer.resolve({});
   // The delivery is looked at anew: the run is another worker's now, so the message comes back later.

@@ -55,6 +55,8 @@ export class Worker {
   readonly #held = new Map<string, Held>();
   readonly #calls: Calls;
   readonly #tenure: Tenure;
+  /** The machines that this worker can run. */
+  readonly #refs: readonly string[];
   #inbox: Mail[] = [];
   #turning: Promise<void> | undefined;
   #consumer: Consumer | undefined;
@@ -64,12 +66,13 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = { clock: systemClock, concurrency: 256, callTimeout: 10_000, maxResumes: 5, ...options };
     const { store, id, registry, log, concurrency, callTimeout } = this.#options;
+    this.#refs = registry.machines.map(({ ref }) => ref);
     this.#calls = new Calls({ limit: concurrency, timeout: callTimeout });
     this.#tenure = new Tenure({
       store,
       worker: id,
       log,
-      refs: registry.machines.map(({ ref }) => ref),
+      refs: this.#refs,
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
@@ -143,14 +146,8 @@ export class Worker {
     const turn = new Turn({ registry, clock, maxResumes, held }, await this.#claim(mail));
     for (const item of mail) turn.take(item);
     const changes = turn.changes();
-    const outcomes =
-      changes.length > 0
-        ? await store.commit(
-            id,
-            changes.map(({ change }) => change),
-          )
-        : [];
-    this.#act(turn, changes, outcomes);
+    const steps = changes.map(({ change }) => change);
+    this.#act(turn, changes, steps.length > 0 ? await store.commit(id, steps) : []);
   }
 
   /** Asks the store about the runs that deliveries name and this worker does not hold. */
@@ -163,7 +160,8 @@ export class Worker {
     }
     if (wanted.size === 0) return new Map();
     const asked = [...wanted.values()];
-    const claims = await this.#options.store.claim(this.#options.id, asked);
+    const { store, id: worker } = this.#options;
+    const claims = await store.claim(worker, this.#refs, asked);
     return new Map(asked.map(({ id }, index) => [id, claims[index]!]));
   }
 

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { alertsInRabbit, alertsInStore } from '../alert-source.ts';
 import type { AlertSource, ReceivedAlert } from '../alert-source.ts';
 import { noStoreYet, openExisting } from '../archive.ts';
 import { defineCommand } from '../command.ts';
-import { isEmbedded, openQueue } from '../compose.ts';
+import { isEmbedded, openQueue, tlsOf } from '../compose.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { print, say } from '../io.ts';
 import type { Io } from '../io.ts';
@@ -63,8 +62,7 @@ const fromRabbit = async ({ io, settings }: Context, options: AlertsOptions): Pr
   const log = { debug() {}, info() {}, warn: tell(io), error: tell(io) };
   const open = openQueue(settings, log);
   try {
-    const tls = settings.ca === undefined ? undefined : { ca: readFileSync(settings.ca) };
-    const source = alertsInRabbit({ url: settings.queue, tls, log, ...open.amqp! });
+    const source = alertsInRabbit({ url: settings.queue, tls: tlsOf(settings), log, ...open.amqp! });
     if (options.follow) return await followAlerts({ source, io }, options);
     await showAlerts({ source, io }, options);
     return exitCodes.done;

@@ -30,6 +30,15 @@ test('dead letters are listed with their reason, printed harmless', async () => 
   expect((await cli(['dead-letters', 'list', '--store', file, '-o', 'ids'])).out).toBe('a1\n');
 });
 
+test('stderr says when there are more than the limit', async () => {
+  const { db, path: file } = await newStore();
+  for (const id of ['a1', 'b1']) await keep(db, { id });
+  const list = (limit: string) =>
+    cli(['dead-letters', 'list', '--store', file, '-o', 'ids', '--limit', limit]);
+  expect(await list('1')).toMatchObject({ out: 'a1\n', err: expect.stringContaining('more than these 1') });
+  expect(await list('2')).toMatchObject({ out: 'a1\nb1\n', err: '' });
+});
+
 test('as JSON a body is base64, and text as well where it is UTF-8', async () => {
   const { db, path: file } = await newStore();
   await keep(db, { id: 'a1', messageId: null });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { alertsInRabbit, alertsInStore } from '../alert-source.ts';
 import { defineCommand } from '../command.ts';
-import { isEmbedded, openCatalogue, openQueue, openStore } from '../compose.ts';
+import { isEmbedded, openCatalogue, openQueue, openStore, tlsOf } from '../compose.ts';
 import type { OpenQueue } from '../compose.ts';
 import { startWorkerProcess } from '../demo/worker-process.ts';
 import type { WorkerProcess } from '../demo/worker-process.ts';
@@ -157,7 +157,7 @@ const progress = async (store: Store): Promise<string> => {
 
 /** At the receiving ends: the todos table, the alerts that were sent, the entries that the receiver has. */
 const count = async ({ db, store, settings, open, receiver }: Stage, wishes: Checked[]): Promise<Tally> => {
-  const broker = { url: settings.queue, tls: undefined, log: quiet };
+  const broker = { url: settings.queue, tls: tlsOf(settings), log: quiet };
   const source = open.amqp ? alertsInRabbit({ ...broker, ...open.amqp }) : alertsInStore(db, store);
   const { alerts } = await source.read(100 * todos);
   return tallyOf({

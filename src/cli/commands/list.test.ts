@@ -52,6 +52,13 @@ test('piped, nothing is cut', async () => {
   expect(out()).toContain('long '.repeat(80).trim());
 });
 
+test('an id is data where it is piped, and harmless on a terminal', async () => {
+  const { path: file, begin } = await newStore();
+  await begin('milk\u202e', 'Milk');
+  expect((await cli(['list', '--store', file, '-o', 'ids'])).out).toBe('milk\u202e\n');
+  expect((await cli(['list', '--store', file, '-o', 'ids'], { tty: true })).out).toBe('milk\\u202e\n');
+});
+
 test('runs are chosen by state, status and machine', async () => {
   const { path: file, begin, answer } = await newStore();
   await begin('one', 'Milk');

@@ -6,7 +6,7 @@ import { EmbeddedConsumer } from './consumer.ts';
 import { toDeadLetter } from './dead-letters.ts';
 import type { DeadLetterRow } from './dead-letters.ts';
 
-export const defaultLapMs = 300_000;
+const defaultLapMs = 300_000;
 
 /**
  * The queue for those who have no broker: tables in the store's own file, shared by all processes that open

@@ -21,7 +21,7 @@ const updateOwn = `
   UPDATE runs SET ${progressColumns}, owner = :owner WHERE id = :id AND seq = :expected AND owner = :worker`;
 
 const updateAny = `
-  UPDATE runs SET ${progressColumns}, evicted_from = owner, owner = NULL WHERE id = :id AND seq = :expected`;
+  UPDATE runs SET ${progressColumns}, evicted_from = coalesce(owner, evicted_from), owner = NULL WHERE id = :id AND seq = :expected`;
 
 const insertTransition = `
   INSERT INTO transitions (run, seq, at, event, from_state, to_state, duration, attempt, error, receipt)

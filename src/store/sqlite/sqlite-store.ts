@@ -67,11 +67,17 @@ export class SqliteStore implements Store {
     });
   }
 
-  async claim(worker: string, wanted: readonly { id: string; redelivered: boolean }[]): Promise<Claim[]> {
+  async claim(
+    worker: string,
+    refs: readonly string[],
+    wanted: readonly { id: string; redelivered: boolean }[],
+  ): Promise<Claim[]> {
     const rows = wanted.map(({ id }) => this.#row(id));
     // New runs and finished ones, nearly all of them, need no transaction.
     if (rows.every((row) => !row || isFinal(row))) return rows.map(settledClaim);
-    return this.#db.write(() => wanted.map(({ id, redelivered }) => this.#claimOne(worker, id, redelivered)));
+    return this.#db.write(() =>
+      wanted.map(({ id, redelivered }) => this.#claimOne(worker, refs, id, redelivered)),
+    );
   }
 
   commit(worker: string, changes: readonly Change[]): Promise<Outcome[]> {
@@ -137,12 +143,13 @@ export class SqliteStore implements Store {
     return this.#db.get<RunRow>(`SELECT ${runColumns} FROM runs WHERE id = :id`, { id });
   }
 
-  #claimOne(worker: string, id: string, redelivered: boolean): Claim {
+  #claimOne(worker: string, refs: readonly string[], id: string, redelivered: boolean): Claim {
     const row = this.#row(id);
     if (!row || isFinal(row)) return settledClaim(row);
-    if (row.owner === worker) return { type: 'claimed', run: toRun(row) };
+    if (row.owner === worker) return { type: 'claimed', run: toRun(row) }; // its turn failed, and is taken again
     const isTaken = row.owner !== null && !redelivered;
-    if (isTaken || row.resumes >= suspectAfter) {
+    const isKnown = refs.includes(`${row.machine}@${row.version}`);
+    if (isTaken || !isKnown || row.resumes >= suspectAfter) {
       return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
     }
     this.#own(worker, row);
