@@ -14,6 +14,7 @@ import {
 } from '../../test/harness/engine.ts';
 import { call } from './definition.ts';
 import type { LocalCall } from './definition.ts';
+import { TransientError } from './errors.ts';
 import { advance, fail, redrive, start, startFailed, wantedCalls } from './interpreter.ts';
 import { toMachine } from './machine.ts';
 import { isFinal } from './run.ts';
@@ -101,6 +102,29 @@ describe('a timer', () => {
   });
 });
 
+test('a timer goes with its state, when another event leaves it', () => {
+  const impatient = toMachine({
+    machine: setup({ actors: { work: call<void, void>() } }).createMachine({
+      id: 'impatient',
+      version: '1',
+      initial: 'working',
+      states: {
+        working: { invoke: { src: 'work', onDone: 'resting' }, after: { 5000: 'failed' } },
+        resting: { after: { 9000: 'done' } },
+        done: { type: 'final' },
+        failed: { type: 'final' },
+      },
+    }),
+    input: z.unknown(),
+    remote: { work: neverCalled },
+  });
+  const { run } = start(impatient, 'r1', {}, clock);
+  expect(run.dueAt).toBeNull(); // it waits for an answer
+  const next = advance(impatient, run, answerTo(impatient, run, ok()), clock)!.run;
+  expect(Object.values(next.timers).map(({ at }) => at)).toEqual([clock.at + 9000]);
+  expect(advance(impatient, next, dueOf(run), clock)).toBeUndefined();
+});
+
 describe('a machine that throws', () => {
   const fragile = toMachine({
     machine: setup({
@@ -175,6 +199,29 @@ describe('local calls', () => {
     expect(step.run).toMatchObject({ status: 'failed', reason: 'bad sum' });
     expect(step.writes).toEqual([write]);
     expect(step.transitions.map(({ to }) => to)).toEqual(['first', 'second', 'failed']);
+  });
+
+  test('that throw a transient error are permanent all the same: no time passes inside a transaction', () => {
+    let seen: unknown;
+    const machineOf = setup({
+      actors: { one: call<void, void>() },
+      actions: {
+        note: assign(({ event }) => void (seen = (event as unknown as { error: unknown }).error) ?? {}),
+      },
+    }).createMachine({
+      id: 'noting',
+      version: '1',
+      initial: 'first',
+      states: {
+        first: { invoke: { src: 'one', onDone: 'failed', onError: { target: 'failed', actions: 'note' } } },
+        failed: { type: 'final' },
+      },
+    });
+    const one: LocalCall = () => {
+      throw new TransientError('later');
+    };
+    start(toMachine({ machine: machineOf, input: z.unknown(), local: { one } }), 'r1', {}, clock);
+    expect(seen).toMatchObject({ message: 'later', permanent: true });
   });
 
   test('that never come to an end fail the run instead of the worker', () => {
