@@ -1,5 +1,4 @@
 import type { Child } from './child.ts';
-import type { Machine } from './machine.ts';
 import type { Surroundings } from './subject.ts';
 
 /** What every benchmark is given. */
@@ -14,8 +13,6 @@ export type Bench = Surroundings & {
 
 /** The figures of one benchmark, as data and as lines for a person. */
 export type Result = { readonly figures: object; readonly lines: readonly string[] };
-
-export type Report = { readonly machine: Machine; readonly settings: object };
 
 /** @throws when they do not come: then something is lost or stands still. */
 export const arrived = async (receiver: Child, count: number): Promise<void> => {

@@ -5,11 +5,12 @@ import path from 'node:path';
 /** A process of the benchmark; it ends with this one. */
 export type Child = {
   /** Rejects when the process ends before it has answered. */
-  ask<Answer>(question: string, argument?: unknown): Promise<Answer>;
+  readonly ask: <Answer>(question: string, argument?: unknown) => Promise<Answer>;
   /** Asks it to finish its work and to end; resolves when it is gone. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 };
 
+type Question = { id: number; question: string; argument: unknown };
 type Reply = { id: number; value: unknown; error?: string };
 
 /** CPU time (ms) and peak resident memory (bytes) of a process since its start. */
@@ -41,8 +42,7 @@ export const startChild = async (file: string, args: readonly string[], execArgv
     return answer.promise as Promise<Answer>;
   };
   const stop = async () => {
-    const stopped = ask('stop');
-    await stopped;
+    await ask('stop');
     child.disconnect();
     const code = await gone;
     if (code !== 0) throw new Error(`bench/${file} ended with ${code}`);
@@ -54,13 +54,14 @@ export const startChild = async (file: string, args: readonly string[], execArgv
 /** The other side: answers the parent's questions, and ends when the parent is gone. */
 export const answer = (questions: Record<string, (argument: never) => unknown>): void => {
   const all: Record<string, (argument: never) => unknown> = { ready: () => true, usage, ...questions };
-  process.on('message', async ({ id, question, argument }: { id: number; question: string; argument: unknown }) => {
+  const reply = async ({ id, question, argument }: Question) => {
     try {
       process.send?.({ id, value: await all[question]!(argument as never) });
     } catch (error) {
       process.send?.({ id, value: undefined, error: String(error) });
     }
-  });
+  };
+  process.on('message', (question: Question) => void reply(question));
   process.once('disconnect', () => process.exit());
 };
 

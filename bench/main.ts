@@ -86,7 +86,7 @@ const makeFolder = (parent: string): string => {
   return folder;
 };
 
-const openBroker = async (folder: string): Promise<{ amqpUrl: string; version: string; close(): Promise<void> }> => {
+const openBroker = async (folder: string): Promise<{ amqpUrl: string; version: string; close: () => Promise<void> }> => {
   const given = process.env['HOLDFAST_BENCH_AMQP_URL'];
   process.env['TMPDIR'] = folder; // the private broker's data goes there: /tmp may be memory
   if (given === undefined) say('starting a RabbitMQ');

@@ -13,8 +13,10 @@ import type { Database } from '../src/sqlite/database.ts';
 import { startChild } from './child.ts';
 import type { Child } from './child.ts';
 
+/** By name: how they are shown. */
 export const subjects = { floor: 'the floor', holdfast: 'Holdfast on RabbitMQ', embedded: 'Holdfast embedded' } as const;
 export type SubjectName = keyof typeof subjects;
+export const subjectNames: readonly SubjectName[] = ['floor', 'holdfast', 'embedded'];
 
 export type Surroundings = {
   readonly amqpUrl: string;
@@ -29,14 +31,15 @@ export type Surroundings = {
 /** One worker with a queue and a store that nobody used before. */
 export type Subject = {
   /** Resolves when the todo is safe in the queue. */
-  submit(id: string): Promise<void>;
-  start(): Promise<Child>;
+  readonly submit: (id: string) => Promise<void>;
+  readonly start: () => Promise<Child>;
   /**
-   * After the worker has left.
-   * @throws where a todo is not done: its message acked, its alert sent, and its run final where there is a store
+   * After the worker has left. Resolves to how many messages were handed back for a lap because the worker could
+   * not finish them in time: the runs are final, the acks come with the lap.
+   * @throws where a todo is not done: its message settled, its alert sent, and its run final where there is a store
    */
-  prove(count: number): Promise<void>;
-  close(): Promise<void>;
+  readonly prove: (count: number) => Promise<number>;
+  readonly close: () => Promise<void>;
 };
 
 const machine = 'create-todo@1';
@@ -58,9 +61,10 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       return startChild('holdfast.ts', worker(name === 'embedded' ? 'embedded' : amqpUrl), profile);
     },
     prove: async (count) => {
-      await proveSettled(parts.queue);
+      const lapping = await proveSettled(parts.queue);
       expect('alerts', await parts.alerts(), count);
       if (name !== 'floor') proveFinal(store, count);
+      return lapping;
     },
     close: async () => {
       await parts.close();
@@ -70,14 +74,14 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
 };
 
 /** Fills the queue with new todos; returns their ids. */
-export const fill = async ({ submit }: Subject, count: number): Promise<string[]> => {
+export const fill = async ({ submit }: Pick<Subject, 'submit'>, count: number): Promise<string[]> => {
   const ids = Array.from({ length: count }, () => randomUUIDv7());
   const atOnce = 1000;
   for (let from = 0; from < count; from += atOnce) await Promise.all(ids.slice(from, from + atOnce).map(submit));
   return ids;
 };
 
-type Parts = { queue: Queue; alerts(): Promise<number>; close(): Promise<void> };
+type Parts = { queue: Queue; alerts: () => Promise<number>; close: () => Promise<void> };
 
 const openBroker = (url: string, prefix: string): Parts => {
   const amqp = openAmqp({ url, prefix, log: quiet });
@@ -110,18 +114,18 @@ const openEmbedded = (store: string): Parts => {
 const count = (db: Database, table: string): number => db.get<{ rows: number }>(`SELECT count(*) AS rows FROM ${table}`)!.rows;
 
 /** What was not acked is in the queue again once its worker has left; a broker may take a moment for that. */
-const proveSettled = async (queue: Queue): Promise<void> => {
+const proveSettled = async (queue: Queue): Promise<number> => {
   for (let tries = 0; ; tries++) {
     const { ready, waiting, dead } = await queue.depth();
-    if (ready + waiting + dead === 0) return;
-    if (tries === 20) throw new Error(`every audit entry came, but ${ready} messages are in the queue, ${waiting} on a lap, and ${dead} dead`);
+    if (ready + dead === 0) return waiting;
+    if (tries === 20) throw new Error(`every audit entry came, but ${ready} messages are still in the queue, and ${dead} are dead`);
     await delay(100);
   }
 };
 
 const proveFinal = (store: string, wanted: number): void => {
   const db = openDatabase(store);
-  expect('runs', count(db, "runs WHERE status = 'done'"), wanted);
+  expect('runs', count(db, `runs WHERE status = 'done'`), wanted);
   expect('todos', count(db, 'todos'), wanted);
   // start, save done, make done, alert done, audit done
   expect('history rows', count(db, 'transitions'), wanted * 5);

@@ -4,11 +4,11 @@ import type { Usage } from './child.ts';
 import type { Arrivals } from './receiver.ts';
 import { spread } from './stats.ts';
 import type { Spread } from './stats.ts';
-import { fill, openSubject, subjects } from './subject.ts';
+import { fill, openSubject, subjectNames, subjects } from './subject.ts';
 import type { SubjectName } from './subject.ts';
 import { columns, decimals, whole } from './table.ts';
 
-type Round = { perSecond: number; cpuMs: number; memory: number };
+type Round = { perSecond: number; cpuMs: number; memory: number; handedBack: number };
 type Rounds = Record<SubjectName, Round[]>;
 
 export type ThroughputOptions = { readonly todos: number };
@@ -19,13 +19,13 @@ export type ThroughputOptions = { readonly todos: number };
  */
 export const throughput = async (bench: Bench, { todos }: ThroughputOptions): Promise<Result> => {
   const rounds: Rounds = { floor: [], holdfast: [], embedded: [] };
-  const names = Object.keys(subjects) as SubjectName[];
   for (let round = 1; round <= bench.rounds; round++) {
     // There and back again: whatever drifts on the machine does not favour the same one each time.
-    for (const name of round % 2 === 1 ? names : names.toReversed()) {
+    for (const name of round % 2 === 1 ? subjectNames : subjectNames.toReversed()) {
       const result = await measure(name, bench, todos);
       rounds[name].push(result);
-      bench.progress(`throughput, round ${round} of ${bench.rounds}: ${subjects[name]} ${whole(result.perSecond)}/s`);
+      const lap = result.handedBack > 0 ? `, ${result.handedBack} messages handed back for a lap` : '';
+      bench.progress(`throughput, round ${round} of ${bench.rounds}: ${subjects[name]} ${whole(result.perSecond)}/s${lap}`);
     }
   }
   const figures = figuresOf(rounds);
@@ -43,10 +43,10 @@ const measure = async (name: SubjectName, bench: Bench, todos: number): Promise<
     await arrived(receiver, warmup + todos);
     const after = await worker.ask<Usage>('usage');
     await worker.stop();
-    await subject.prove(warmup + todos);
+    const handedBack = await subject.prove(warmup + todos);
     const { times } = await receiver.ask<Arrivals>('take');
     const seconds = (times.at(-1)! - times[warmup - 1]!) / 1000;
-    return { perSecond: todos / seconds, cpuMs: (after.cpu - before.cpu) / todos, memory: after.memory };
+    return { perSecond: todos / seconds, cpuMs: (after.cpu - before.cpu) / todos, memory: after.memory, handedBack };
   } finally {
     await subject.close();
   }
@@ -55,7 +55,7 @@ const measure = async (name: SubjectName, bench: Bench, todos: number): Promise<
 type Figures = {
   /** The median over the rounds, each against the floor of its own round. */
   ratioToFloor: number;
-  subjects: Record<SubjectName, { perSecond: Spread; ratioToFloor: Spread; cpuMsPerTodo: Spread; peakMemoryMiB: Spread }>;
+  subjects: Record<SubjectName, { perSecond: Spread; ratioToFloor: Spread; cpuMsPerTodo: Spread; peakMemoryMiB: Spread; handedBack: Spread }>;
 };
 
 const figuresOf = (rounds: Rounds): Figures => {
@@ -64,6 +64,7 @@ const figuresOf = (rounds: Rounds): Figures => {
     ratioToFloor: spread(rounds[name].map(({ perSecond }, round) => perSecond / rounds.floor[round]!.perSecond)),
     cpuMsPerTodo: spread(rounds[name].map(({ cpuMs }) => cpuMs)),
     peakMemoryMiB: spread(rounds[name].map(({ memory }) => memory / 2 ** 20)),
+    handedBack: spread(rounds[name].map(({ handedBack }) => handedBack)),
   });
   const all = { floor: of('floor'), holdfast: of('holdfast'), embedded: of('embedded') };
   return { ratioToFloor: all.holdfast.ratioToFloor.median, subjects: all };
@@ -72,7 +73,7 @@ const figuresOf = (rounds: Rounds): Figures => {
 const linesOf = (figures: Figures): string[] =>
   columns(
     ['Throughput', 'todos/s', 'min', 'max', 'of the floor', 'min', 'max', 'CPU ms a todo', 'peak MiB'],
-    (Object.keys(subjects) as SubjectName[]).map((name) => {
+    subjectNames.map((name) => {
       const { perSecond, ratioToFloor, cpuMsPerTodo, peakMemoryMiB } = figures.subjects[name];
       const rates = [perSecond.median, perSecond.min, perSecond.max].map(whole);
       const ratios = [ratioToFloor.median, ratioToFloor.min, ratioToFloor.max].map(decimals(2));

@@ -9,7 +9,7 @@ import { startBroker } from './harness/broker.ts';
 import type { Broker } from './harness/broker.ts';
 import { holdfast, spawnHoldfast } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
-import { clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
+import { away, clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
 import type { Ends, EndsOptions } from './harness/ends.ts';
 import { tempDir } from './harness/tmp.ts';
 
@@ -39,7 +39,7 @@ const startLoad = (ends: Ends) => {
   const accepted: string[] = [];
   const refusals: QueueError[] = [];
   const news = new Set<() => void>();
-  let stopping = false;
+  const stopping = new AbortController();
   const submitOne = async (): Promise<void> => {
     const id = randomUUID();
     for (;;) {
@@ -57,7 +57,7 @@ const startLoad = (ends: Ends) => {
     }
   };
   const client = async () => {
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       await submitOne();
       await delay(5);
     }
@@ -77,7 +77,7 @@ const startLoad = (ends: Ends) => {
       news.delete(look);
     },
     stop: async (): Promise<string[]> => {
-      stopping = true;
+      stopping.abort();
       await clients;
       await close();
       return accepted;
@@ -92,49 +92,57 @@ describe('a broker', () => {
   });
   afterAll(() => broker.dispose());
 
-  test.for(['stop', 'kill'] as const)('that goes (%s) under load and comes back loses nothing', { timeout: 90_000 }, async (end) => {
-    const ends = await open(broker.url);
-    const worker = await startWorker(ends);
-    const load = startLoad(ends);
-    await load.more(100);
-    await broker.settle();
-    await broker[end]();
-    await worker.waitForLine(/was lost|ECONNREFUSED/);
-    await broker.start();
-    await load.more(100);
-    const ids = await load.stop();
-    await ends.untilFinal(ids.length, 40_000);
-    await leave(worker);
-    await emptied(ends);
-    const report = await ends.report(ids);
-    expect(report).toEqual(clean(ids.length, report.tally.repeats));
-    expect(await ends.left()).toEqual(nothingLeft);
-  });
+  test.for(['stop', 'kill'] as const)(
+    'that goes (%s) under load and comes back loses nothing',
+    { timeout: 90_000 },
+    async (end) => {
+      const ends = await open(broker.url);
+      const worker = await startWorker(ends);
+      const load = startLoad(ends);
+      await load.more(100);
+      await broker.settle();
+      await broker[end]();
+      await worker.waitForLine(/was lost|ECONNREFUSED/);
+      await broker.start();
+      await load.more(100);
+      const ids = await load.stop();
+      await ends.untilFinal(ids.length, 40_000);
+      await leave(worker);
+      await emptied(ends);
+      const report = await ends.report(ids);
+      expect(report).toEqual(clean(ids.length, report.tally.repeats));
+      expect(await ends.left()).toEqual(nothingLeft);
+    },
+  );
 
-  test('that is away holds up neither a worker that starts nor what the store holds', { timeout: 90_000 }, async () => {
-    const held = gate();
-    let isOver = false;
-    const ends = await open(broker.url, { onAudit: () => (isOver ? undefined : held.pass()) });
-    const doomed = await startWorker(ends);
-    const ids = await ends.submit(10);
-    await held.arrived(10);
-    doomed.kill('SIGKILL');
-    await doomed.exited;
-    isOver = true;
-    held.open();
-    await broker.settle();
-    await broker.stop();
-    const worker = await startWorker(ends);
-    await ends.untilFinal(10);
-    await broker.start();
-    await worker.waitForLine(/connected to RabbitMQ/, { timeout: 20_000 });
-    const more = await ends.submit(10);
-    await ends.untilFinal(20);
-    await leave(worker);
-    await emptied(ends);
-    expect(await ends.report([...ids, ...more])).toEqual(clean(20, 10));
-    expect(await ends.left()).toEqual(nothingLeft);
-  });
+  test(
+    'that is away holds up neither a worker that starts nor what the store holds',
+    { timeout: 90_000 },
+    async () => {
+      const held = gate();
+      let isOver = false;
+      const ends = await open(broker.url, { onAudit: () => (isOver ? undefined : held.pass()) });
+      const doomed = await startWorker(ends);
+      const ids = await ends.submit(10);
+      await held.arrived(10);
+      doomed.kill('SIGKILL');
+      await doomed.exited;
+      isOver = true;
+      held.open();
+      await broker.settle();
+      await broker.stop();
+      const worker = await startWorker(ends);
+      await ends.untilFinal(10);
+      await broker.start();
+      await worker.waitForLine(/connected to RabbitMQ/, { timeout: 20_000 });
+      const more = await ends.submit(10);
+      await ends.untilFinal(20);
+      await leave(worker);
+      await emptied(ends);
+      expect(await ends.report([...ids, ...more])).toEqual(clean(20, 10));
+      expect(await ends.left()).toEqual(nothingLeft);
+    },
+  );
 
   test('that is away accepts nothing, and says so in bounded time', { timeout: 90_000 }, async () => {
     const ends = await open(broker.url);
@@ -161,40 +169,55 @@ const queues = [
 ] as const;
 
 describe.for(queues)('an audit service, with the queue on %s,', ([, queue]) => {
-  test('that is away lets new todos flow, and gets them all when it is back', { timeout: 90_000 }, async () => {
-    const count = 50;
-    let isAway = true;
-    const onAudit = () => {
-      if (isAway) throw new Error('away');
-    };
-    // A short lap would bring what was handed back again and again while it is away.
-    const ends = await open(queue, { onAudit, settings: { concurrency: 8, lap: 5000 } });
-    const worker = await startWorker(ends);
-    const ids = await ends.submit(count);
-    await ends.until(`${count} todos had reached the audit`, (_store, db) => {
-      const reached = db.all(`SELECT DISTINCT run FROM transitions WHERE to_state = 'retryingAudit'`);
-      return reached.length === count;
-    }, 60_000);
-    expect(await ends.alerts()).toHaveLength(count);
-    isAway = false;
-    await ends.untilFinal(count);
-    await leave(worker);
-    const report = await ends.report(ids);
-    expect(report).toEqual(clean(count, report.tally.repeats));
-    expect(worker.stderr).not.toMatch(/"level":50/);
-  });
+  test(
+    'that is away lets new todos flow, and gets them all when it is back',
+    { timeout: 90_000 },
+    async () => {
+      const count = 50;
+      let isAway = true;
+      const onAudit = () => {
+        if (isAway) throw away();
+      };
+      // A short lap would bring what was handed back again and again while it is away.
+      const ends = await open(queue, { onAudit, settings: { concurrency: 8, lap: 5000 } });
+      const worker = await startWorker(ends);
+      const ids = await ends.submit(count);
+      await ends.until(
+        `${count} todos had reached the audit`,
+        (_store, db) => {
+          const reached = db.all(`SELECT DISTINCT run FROM transitions WHERE to_state = 'retryingAudit'`);
+          return reached.length === count;
+        },
+        60_000,
+      );
+      expect(await ends.alerts()).toHaveLength(count);
+      isAway = false;
+      await ends.untilFinal(count);
+      await leave(worker);
+      const report = await ends.report(ids);
+      expect(report).toEqual(clean(count, report.tally.repeats));
+      expect(worker.stderr).not.toMatch(/"level":50/);
+    },
+  );
 
   test('that never answers does not hold up the alerts of others', { timeout: 90_000 }, async () => {
     const count = 30;
     const never = gate();
     let isOver = false;
-    const ends = await open(queue, { onAudit: () => (isOver ? undefined : never.pass()), settings: { concurrency: 8, lap: 5000 } });
+    const ends = await open(queue, {
+      onAudit: () => (isOver ? undefined : never.pass()),
+      settings: { concurrency: 8, lap: 5000 },
+    });
     const worker = await startWorker(ends, ['--call-timeout', '500ms']);
     const ids = await ends.submit(count);
-    await ends.until(`${count} alerts were sent`, (_store, db) => {
-      const sent = db.all(`SELECT DISTINCT run FROM transitions WHERE event = 'sendAlert done'`);
-      return sent.length === count;
-    }, 40_000);
+    await ends.until(
+      `${count} alerts were sent`,
+      (_store, db) => {
+        const sent = db.all(`SELECT DISTINCT run FROM transitions WHERE event = 'sendAlert done'`);
+        return sent.length === count;
+      },
+      40_000,
+    );
     isOver = true;
     never.open();
     await ends.untilFinal(count);

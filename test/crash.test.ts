@@ -29,8 +29,10 @@ const openSite = (queue: string, settings: Partial<Ends['settings']> = {}): Prom
 const startWorker = ({ settings }: Ends, crash?: CrashPoint) => {
   const plan: Plan = { settings: { ...settings, auditUrl: settings.auditUrl.href }, crash };
   const program = path.join(import.meta.dirname, 'harness/crash-worker.ts');
-  const child = spawn(process.execPath, [program, JSON.stringify(plan)], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }) as { code: number | null; signal: string | null });
+  const child = spawn(process.execPath, [program, JSON.stringify(plan)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'close').then(([code, signal]: unknown[]) => ({ code, signal }));
   const output = child.stdout.setEncoding('utf8').toArray();
   return { child, exited, counts: async () => JSON.parse((await output).join('')) as Counts };
 };
@@ -59,8 +61,15 @@ const shared = new Set(['store.commit', 'store.claim', 'store.resume', 'store.re
 /** `n` of what is shared: no grouping makes it less than for one todo. Lives end at the drain, so time counts once. */
 const pointsOf = (counts: Counts, single: Counts): CrashPoint[] =>
   Object.entries(counts).flatMap(([at, count]) => {
-    const most = at === 'store.renew' || at === 'store.resume' ? 1 : shared.has(at) ? Math.min(count, single[at] ?? 0) : count;
-    return Array.from({ length: most }, (_, index) => index + 1).flatMap((n) => whensOf(at).map((when) => ({ at, n, when })));
+    const most =
+      at === 'store.renew' || at === 'store.resume'
+        ? 1
+        : shared.has(at)
+          ? Math.min(count, single[at] ?? 0)
+          : count;
+    return Array.from({ length: most }, (_, index) => index + 1).flatMap((n) =>
+      whensOf(at).map((when) => ({ at, n, when })),
+    );
   });
 
 const whensOf = (at: string): When[] => {
@@ -78,7 +87,10 @@ const crashAt = async (ends: Ends, crash: CrashPoint, todos: number): Promise<st
     await ends.untilFinal(todos);
     child.kill('SIGTERM');
   }
-  expect(await exited, `the worker was not killed at ${nameOf(crash)}`).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(await exited, `the worker was not killed at ${nameOf(crash)}`).toEqual({
+    code: null,
+    signal: 'SIGKILL',
+  });
   clearTimeout(late);
   return ids;
 };
@@ -95,7 +107,11 @@ const recover = async (ends: Ends, ids: readonly string[]): Promise<void> => {
 
 const expectNoPhantom = async (ends: Ends): Promise<void> => {
   const { tally, gaps } = await ends.report([]);
-  expect({ phantom: tally.phantom, doubled: tally.doubled, gaps }).toEqual({ phantom: 0, doubled: 0, gaps: [] });
+  expect({ phantom: tally.phantom, doubled: tally.doubled, gaps }).toEqual({
+    phantom: 0,
+    doubled: 0,
+    gaps: [],
+  });
 };
 
 const crashAndRecover = async (ends: Ends, crash: CrashPoint, todos: number): Promise<void> => {
@@ -127,31 +143,61 @@ const matrix = await Promise.all(
 for (const { name, queue, single, several } of matrix) {
   describe.concurrent(`killed on ${name}`, () => {
     test('every port of a todo is among the points', () => {
-      const ports = ['call.sendAlert', 'call.sendAudit', 'queue.ack', 'queue.close', 'queue.consume', 'queue.delivery', 'queue.stop'];
-      const store = ['claim', 'commit', 'join', 'leave', 'prepare', 'renew', 'resume'].map((method) => `store.${method}`);
+      const ports = [
+        'call.sendAlert',
+        'call.sendAudit',
+        'queue.ack',
+        'queue.close',
+        'queue.consume',
+        'queue.delivery',
+        'queue.stop',
+      ];
+      const store = ['claim', 'commit', 'join', 'leave', 'prepare', 'renew', 'resume'].map(
+        (method) => `store.${method}`,
+      );
       expect(Object.keys(single).toSorted()).toEqual([...ports, 'db.commit', 'db.run', ...store].toSorted());
-      expect(single).toMatchObject({ 'store.commit': 3, 'queue.ack': 1, 'call.sendAlert': 1, 'call.sendAudit': 1 });
+      expect(single).toMatchObject({
+        'store.commit': 3,
+        'queue.ack': 1,
+        'call.sendAlert': 1,
+        'call.sendAudit': 1,
+      });
     });
 
-    test.for(pointsOf(single, single).map((crash) => [nameOf(crash), crash] as const))('with one todo, %s', async ([, crash]) => {
-      await crashAndRecover(await openSite(queue), crash, 1);
-    });
+    test.for(pointsOf(single, single).map((crash) => [nameOf(crash), crash] as const))(
+      'with one todo, %s',
+      async ([, crash]) => {
+        await crashAndRecover(await openSite(queue), crash, 1);
+      },
+    );
 
-    const busy = pointsOf(several, single).filter(({ at }) => /^(store\.(commit|claim)|queue\.(ack|delivery)|call\.)/.test(at));
-    test.for(busy.map((crash) => [nameOf(crash), crash] as const))(`with ${handful} todos, %s`, async ([, crash]) => {
-      await crashAndRecover(await openSite(queue), crash, handful);
-    });
+    const busy = pointsOf(several, single).filter(({ at }) =>
+      /^(store\.(commit|claim)|queue\.(ack|delivery)|call\.)/.test(at),
+    );
+    test.for(busy.map((crash) => [nameOf(crash), crash] as const))(
+      `with ${handful} todos, %s`,
+      async ([, crash]) => {
+        await crashAndRecover(await openSite(queue), crash, handful);
+      },
+    );
 
     const later = whensOf('queue.later').map((when) => ({ at: 'queue.later', n: 1, when }));
-    test.for(later.map((crash) => [nameOf(crash), crash] as const))('with a todo that waits for long, %s', async ([, crash]) => {
-      const moody = await startMoodyReceiver();
-      const ends = await openSite(queue);
-      // The first entry is refused for four seconds, the others go on to the receiver that counts.
-      moody.forwardTo(ends.settings.auditUrl);
-      await crashAndRecover(Object.assign(ends, { settings: { ...ends.settings, auditUrl: moody.url } }), crash, 1);
-      expect(moody.refused).toBe(1);
-      moody.close();
-    });
+    test.for(later.map((crash) => [nameOf(crash), crash] as const))(
+      'with a todo that waits for long, %s',
+      async ([, crash]) => {
+        const moody = await startMoodyReceiver();
+        const ends = await openSite(queue);
+        // The first entry is refused for four seconds, the others go on to the receiver that counts.
+        moody.forwardTo(ends.settings.auditUrl);
+        await crashAndRecover(
+          Object.assign(ends, { settings: { ...ends.settings, auditUrl: moody.url } }),
+          crash,
+          1,
+        );
+        expect(moody.refused).toBe(1);
+        moody.close();
+      },
+    );
   });
 }
 
@@ -162,8 +208,15 @@ const startMoodyReceiver = async () => {
     state.refused -= 1;
     // 307 would be a refusal to Holdfast, so the body is passed on.
     void request.toArray().then(async (chunks) => {
-      const headers = { 'content-type': 'application/json', 'idempotency-key': String(request.headers['idempotency-key']) };
-      const { status } = await fetch(state.target, { method: 'POST', headers, body: Buffer.concat(chunks as Buffer[]) });
+      const headers = {
+        'content-type': 'application/json',
+        'idempotency-key': String(request.headers['idempotency-key']),
+      };
+      const { status } = await fetch(state.target, {
+        method: 'POST',
+        headers,
+        body: Buffer.concat(chunks as Buffer[]),
+      });
       response.writeHead(status).end();
     });
   });

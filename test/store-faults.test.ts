@@ -16,7 +16,10 @@ import { clean, drained, gate, nothingLeft, openEnds } from './harness/ends.ts';
 import type { Ends } from './harness/ends.ts';
 import { tempDir } from './harness/tmp.ts';
 
-const open = async (settings: Partial<Ends['settings']> = {}, onAudit?: () => Promise<void>): Promise<Ends> => {
+const open = async (
+  settings: Partial<Ends['settings']> = {},
+  onAudit?: () => Promise<void>,
+): Promise<Ends> => {
   const folder = tempDir();
   const ends = await openEnds({ queue: 'embedded', folder, settings, ...(onAudit && { onAudit }) });
   onTestFinished(() => ends.close());
@@ -33,8 +36,13 @@ const listen = () => {
   };
   const log: Log = { debug() {}, info: keep('info'), warn: keep('warn'), error: keep('error') };
   const line = (pattern: RegExp): Promise<void> =>
-    new Promise((resolve) => {
-      const look = () => lines.some((text) => pattern.test(text)) && resolve();
+    new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`no line ${pattern} in\n${lines.join('\n')}`)), 10_000);
+      const look = () => {
+        if (!lines.some((text) => pattern.test(text))) return;
+        clearTimeout(late);
+        resolve();
+      };
       waiting.add(look);
       look();
     });
@@ -53,11 +61,12 @@ const fill = (db: Database): (() => void) => {
 const complaints = (lines: string[]): string[] => lines.filter((text) => /^(warn|error)/.test(text));
 
 describe('a full disk', () => {
+  // The audit has half as many connections as there are places.
   const count = 300;
 
   test('stops the worker without a loss, with one line, and it goes on when there is room', async () => {
     const held = gate();
-    const ends = await open({ concurrency: count }, held.pass);
+    const ends = await open({ concurrency: 2 * count }, held.pass);
     const { log, lines, line } = listen();
     const opened = await ends.openWorker(log);
     await opened.worker.start();
@@ -80,7 +89,7 @@ describe('a full disk', () => {
 
   test('lets the worker leave, and the next one finds everything', async () => {
     const held = gate();
-    const ends = await open({ concurrency: count }, held.pass);
+    const ends = await open({ concurrency: 2 * count }, held.pass);
     const { log, line } = listen();
     const { worker, db, close } = await ends.openWorker(log);
     await worker.start();
@@ -147,15 +156,25 @@ describe('a store that cannot be used', () => {
   const unusable: [name: string, make: (file: string) => void, says: RegExp][] = [
     ['from a newer Holdfast', fromTheFuture, /newer Holdfast \(format 99.*upgrade/],
     ['a text file', (file) => writeFileSync(file, 'Dear diary, '.repeat(100)), /not a SQLite file.*--store/],
-    ["another program's SQLite file", (file) => sqliteFile(file, 'CREATE TABLE songs (id)'), /another program's.*--store/],
+    [
+      "another program's SQLite file",
+      (file) => sqliteFile(file, 'CREATE TABLE songs (id)'),
+      /another program's.*--store/,
+    ],
     ['a folder', (file) => mkdirSync(file), /cannot be opened/],
-    ['damaged', (file) => sqliteFile(file, 'CREATE TABLE songs (id)') ?? scribble(file), /damaged|not a SQLite file/],
+    [
+      'damaged',
+      (file) => sqliteFile(file, 'CREATE TABLE songs (id)') ?? scribble(file),
+      /damaged|not a SQLite file/,
+    ],
   ];
   const commands: [name: string, args: string[]][] = [
     ['worker', ['--audit-url', 'http://127.0.0.1:9/audit']],
     ['submit', ['Buy milk']],
   ];
-  const cases = unusable.flatMap(([what, make, says]) => commands.map(([name, args]) => ({ what, make, says, name, args })));
+  const cases = unusable.flatMap(([what, make, says]) =>
+    commands.map(([name, args]) => ({ what, make, says, name, args })),
+  );
 
   test.for(cases)('$what: $name says so in one line and exits 69', async ({ make, says, name, args }) => {
     const file = path.join(tempDir(), 'holdfast.db');
@@ -165,9 +184,15 @@ describe('a store that cannot be used', () => {
     expect(contentOf(file)).toEqual(before);
   });
 
-  test.for(commands)('in a folder that is not there: %s says so in one line and exits 69', async ([name, args]) => {
-    await expectRefusal([name, ...args, '--store', path.join(tempDir(), 'nowhere', 'holdfast.db')], /cannot be opened/);
-  });
+  test.for(commands)(
+    'in a folder that is not there: %s says so in one line and exits 69',
+    async ([name, args]) => {
+      await expectRefusal(
+        [name, ...args, '--store', path.join(tempDir(), 'nowhere', 'holdfast.db')],
+        /cannot be opened/,
+      );
+    },
+  );
 });
 
 /** The header stays, so that it is still SQLite's. */
@@ -193,7 +218,10 @@ const expectRefusal = async (args: string[], says: RegExp): Promise<void> => {
 };
 
 const run = promisify(execFile);
-const strace = await run('strace', ['--version']).then(() => true, () => false);
+const strace = await run('strace', ['--version']).then(
+  () => true,
+  () => false,
+);
 
 describe('durability', () => {
   test('every connection that writes has synchronous=FULL', () => {
@@ -203,21 +231,30 @@ describe('durability', () => {
     db.close();
   });
 
-  test.skipIf(!strace && !process.env['CI'])('every turn of a worker waits for the disk', { timeout: 60_000 }, async () => {
-    if (!strace) throw new Error('this test counts fsyncs with strace: install it');
-    const count = 20;
-    // One todo at a time, so that no two share a commit: each is three turns.
-    const ends = await open({ concurrency: 1 });
-    const ids = await ends.submit(count);
-    const counts = path.join(tempDir(), 'counts');
-    const binary = path.join(import.meta.dirname, '../bin/holdfast.js');
-    const worker = [process.execPath, binary, 'worker', '--drain', ...ends.flags];
-    await run('strace', ['-f', '-c', '-o', counts, '-e', 'trace=fsync,fdatasync', ...worker], { timeout: 50_000 });
-    expect(await ends.report(ids)).toEqual(clean(count, 0));
-    expect(syncsIn(readFileSync(counts, 'utf8'))).toBeGreaterThanOrEqual(3 * count);
-  });
+  test.skipIf(!strace && !process.env['CI'])(
+    'every turn of a worker waits for the disk',
+    { timeout: 60_000 },
+    async () => {
+      if (!strace) throw new Error('this test counts fsyncs with strace: install it');
+      const count = 20;
+      // One todo at a time, so that no two share a commit: each is three turns.
+      const ends = await open({ concurrency: 1 });
+      const ids = await ends.submit(count);
+      const counts = path.join(tempDir(), 'counts');
+      const binary = path.join(import.meta.dirname, '../bin/holdfast.js');
+      const worker = [process.execPath, binary, 'worker', '--drain', ...ends.flags];
+      await run('strace', ['-f', '-c', '-o', counts, '-e', 'trace=fsync,fdatasync', ...worker], {
+        timeout: 50_000,
+      });
+      expect(await ends.report(ids)).toEqual(clean(count, 0));
+      expect(syncsIn(readFileSync(counts, 'utf8'))).toBeGreaterThanOrEqual(3 * count);
+    },
+  );
 });
 
 /** The column `calls` of `strace -c`. */
 const syncsIn = (table: string): number =>
-  [...table.matchAll(/^ *[\d.]+ +[\d.]+ +\d+ +(\d+) .*f(?:data)?sync$/gm)].reduce((sum, [, calls]) => sum + Number(calls), 0);
+  [...table.matchAll(/^ *[\d.]+ +[\d.]+ +\d+ +(\d+) .*f(?:data)?sync$/gm)].reduce(
+    (sum, [, calls]) => sum + Number(calls),
+    0,
+  );

@@ -2,7 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { openQueue } from '../src/cli/compose.ts';
+import { quiet } from '../src/cli/log.ts';
 import { openDatabase } from '../src/sqlite/database.ts';
+import type { Database } from '../src/sqlite/database.ts';
 import { spawnHoldfast } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
 import { clean, drained, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
@@ -59,7 +62,10 @@ describe.for(queues)('two workers on %s', ([, queue]) => {
   test('when one is killed, the other goes on with its runs within seconds', async () => {
     const held = gate();
     let isWarm = false;
-    const ends = await open(queue, { settings: { concurrency: 8 }, onAudit: () => (isWarm ? held.pass() : undefined) });
+    const ends = await open(queue, {
+      settings: { concurrency: 8 },
+      onAudit: () => (isWarm ? held.pass() : undefined),
+    });
     const doomed = await startWorker(ends);
     const first = await warmUp(ends);
     isWarm = true;
@@ -81,33 +87,70 @@ describe.for(queues)('two workers on %s', ([, queue]) => {
     expect(await ends.left()).toEqual(nothingLeft);
   });
 
-  test('one that was stopped past its lease changes nothing when it goes on', async () => {
-    const late = gate();
-    const count = 5;
-    let entries = 0;
-    // The late one's entries are refused in the end, so that it would want to write `retryingAudit`.
-    const ends = await open(queue, { onAudit: () => ((entries += 1) <= count ? late.pass() : undefined) });
-    const stopped = await startWorker(ends);
-    const ids = await ends.submit(count);
-    await late.arrived(count);
-    stopped.kill('SIGSTOP');
-    const db = openDatabase(ends.settings.store);
-    await db.write(() => db.run('UPDATE workers SET expires_at = 0'));
-    db.close();
-    const heir = await startWorker(ends);
-    await ends.untilFinal(count);
-    const before = ends.contents();
-    late.refuse();
-    stopped.kill('SIGCONT');
-    await stopped.waitForLine(/the lease ran out/);
-    await leave(stopped);
-    expect(ends.contents()).toEqual(before);
-    await leave(heir);
-    await emptied(ends);
-    expect(await ends.report(ids)).toEqual(clean(count, count));
-    expect(await ends.left()).toEqual(nothingLeft);
-  });
+  test.for([
+    ['delivered for the first time', false],
+    ['redelivered', true],
+  ] as const)(
+    'one that was stopped past its lease, its messages %s, changes nothing when it goes on',
+    async ([, again]) => {
+      const count = 5;
+      let entries = 0;
+      const lateGate = gate();
+      const heirGate = gate();
+      const ends = await open(queue, {
+        onAudit: () => ((entries += 1) <= count ? lateGate : heirGate).pass(),
+      });
+      const ids = await ends.submit(count);
+      if (again) await handOut(ends, count);
+      const late = await startWorker(ends);
+      await lateGate.arrived(count);
+      late.kill('SIGSTOP');
+      const db = openDatabase(ends.settings.store);
+      await db.write(() => db.run('UPDATE workers SET expires_at = 0'));
+      db.close();
+      const heir = await startWorker(ends);
+      await heirGate.arrived(count);
+      const before = ends.contents();
+      // Its entries are refused in the end, so that it would want to write `retryingAudit`.
+      lateGate.refuse();
+      late.kill('SIGCONT');
+      await ticked(ends, late);
+      expect(ends.contents()).toEqual(before);
+      await leave(late);
+      expect(ends.contents()).toEqual(before);
+      heirGate.open();
+      await ends.untilFinal(count);
+      await leave(heir);
+      await emptied(ends);
+      expect(await ends.report(ids)).toEqual(clean(count, count));
+      expect(await ends.left()).toEqual(nothingLeft);
+    },
+  );
 });
+
+/** Resolves when the worker has a lease, and has renewed it since: it has looked at all that was there. */
+const ticked = async (ends: Ends, { child: { pid } }: CliProcess): Promise<void> => {
+  const lease = (db: Database) =>
+    db.get<{ at: number }>('SELECT max(expires_at) AS at FROM workers WHERE pid = :pid', { pid })?.at ?? 0;
+  let first = 0;
+  await ends.until('the worker had a lease', (_, db) => (first = lease(db)) > 0);
+  await ends.until('the worker had renewed its lease', (_, db) => lease(db) > first + 900);
+};
+
+/** Takes the messages and gives them back, as a worker does that dies before it has begun. */
+const handOut = async (ends: Ends, count: number): Promise<void> => {
+  const { queue, close } = openQueue(ends.settings, quiet);
+  const all = Promise.withResolvers<void>();
+  let taken = 0;
+  queue.consume({
+    worker: 'short-lived',
+    prefetch: count,
+    onDelivery: () => (taken += 1) === count && all.resolve(),
+    onLost: () => {},
+  });
+  await all.promise;
+  await close();
+};
 
 test('two workers on the embedded queue share the work', async () => {
   const held = gate();
@@ -133,7 +176,7 @@ test('a worker takes up at its start what a killed one left, without waiting for
   held.open();
   const heir = await startWorker(ends);
   // Said before the loop of looks has begun.
-  const [first] = heir.stderr.split('\n').filter((line) => /resumed unfinished runs|the worker runs/.test(line));
+  const first = heir.stderr.split('\n').find((line) => /resumed unfinished runs|the worker runs/.test(line));
   expect(first).toContain('resumed unfinished runs');
   await ends.untilFinal(3);
   await leave(heir);
@@ -141,25 +184,28 @@ test('a worker takes up at its start what a killed one left, without waiting for
 });
 
 describe.for(queues)('a worker that is asked to leave, on %s', ([, queue]) => {
-  test.for(['SIGTERM', 'SIGINT'] as const)('by %s finishes what is in flight, and leaves the rest to the next', async (signal) => {
-    const held = gate();
-    const ends = await open(queue, { settings: { concurrency: 8 }, onAudit: held.pass });
-    const worker = await startWorker(ends);
-    const ids = await ends.submit(20);
-    await held.arrived(8);
-    worker.kill(signal);
-    await worker.waitForLine(/draining/);
-    held.open();
-    expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
-    expect(ends.audits()).toHaveLength(8);
-    const { notDone } = await ends.report(ids);
-    expect(notDone).toHaveLength(12);
-    const next = await startWorker(ends);
-    await ends.untilFinal(20);
-    await leave(next);
-    expect(await ends.report(ids)).toEqual(clean(20, 0));
-    expect(await ends.left()).toEqual(nothingLeft);
-  });
+  test.for(['SIGTERM', 'SIGINT'] as const)(
+    'by %s finishes what is in flight, and leaves the rest to the next',
+    async (signal) => {
+      const held = gate();
+      const ends = await open(queue, { settings: { concurrency: 8 }, onAudit: held.pass });
+      const worker = await startWorker(ends);
+      const ids = await ends.submit(20);
+      await held.arrived(8);
+      worker.kill(signal);
+      await worker.waitForLine(/draining/);
+      held.open();
+      expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
+      expect(ends.audits()).toHaveLength(8);
+      const { notDone } = await ends.report(ids);
+      expect(notDone).toHaveLength(12);
+      const next = await startWorker(ends);
+      await ends.untilFinal(20);
+      await leave(next);
+      expect(await ends.report(ids)).toEqual(clean(20, 0));
+      expect(await ends.left()).toEqual(nothingLeft);
+    },
+  );
 
   test('leaves at once at the second signal, while a call hangs', async () => {
     const held = gate();
@@ -237,42 +283,61 @@ const poisonous = (folder: string): string => {
   return file;
 };
 
-test.for(queues)('a run that takes its worker down again and again fails, and the others are done, on %s', { timeout: 60_000 }, async ([, queue]) => {
-  const folder = tempDir();
-  const ends = await open(queue, { folder, settings: { machines: [poisonous(folder)] } });
-  const taste = JSON.stringify({ poison: false });
-  const lines = Array.from({ length: 10 }, (_, index) => (index === 4 ? JSON.stringify({ poison: true, key: 'poison' }) : taste));
-  const machines = ['--machines', ...ends.settings.machines];
-  const submit = spawnHoldfast(['submit', '--machine', 'taste', '--file', '-', ...ends.queueFlags, '--lap', `${ends.settings.lap}ms`, ...machines], {
-    input: lines.join('\n'),
-  });
-  expect(await submit.exited, submit.stderr).toMatchObject({ code: 0 });
+test.for(queues)(
+  'a run that takes its worker down again and again fails, and the others are done, on %s',
+  { timeout: 60_000 },
+  async ([, queue]) => {
+    const folder = tempDir();
+    const ends = await open(queue, { folder, settings: { machines: [poisonous(folder)] } });
+    const taste = JSON.stringify({ poison: false });
+    const lines = Array.from({ length: 10 }, (_, index) =>
+      index === 4 ? JSON.stringify({ poison: true, key: 'poison' }) : taste,
+    );
+    const machines = ['--machines', ...ends.settings.machines];
+    const submit = spawnHoldfast(
+      [
+        'submit',
+        '--machine',
+        'taste',
+        '--file',
+        '-',
+        ...ends.queueFlags,
+        '--lap',
+        `${ends.settings.lap}ms`,
+        ...machines,
+      ],
+      {
+        input: lines.join('\n'),
+      },
+    );
+    expect(await submit.exited, submit.stderr).toMatchObject({ code: 0 });
 
-  let deaths = 0;
-  const supervised = async (): Promise<CliProcess> => {
-    for (;;) {
-      const worker = spawnHoldfast(['worker', ...ends.flags, ...machines]);
-      const all = ends.untilFinal(10, 25_000).then(() => 'all final' as const);
-      const end = await Promise.race([all, worker.exited]);
-      if (end === 'all final') return worker;
-      all.catch(() => {}); // it goes on looking until its time is up
-      expect(end).toMatchObject({ signal: 'SIGKILL' });
-      deaths += 1;
-      expect(deaths).toBeLessThan(12);
-    }
-  };
-  const survivor = await supervised();
-  await leave(survivor);
-  await ends.until('the poison failed', async (store) => {
-    const run = await store.get('poison');
-    expect(run).toMatchObject({ status: 'failed', failedIn: 'tasting' });
-    expect(run?.reason).toMatch(/its worker died \d+ times in a row while it ran/);
-    expect(await store.list({ status: 'done', limit: 20 })).toHaveLength(9);
-    return true;
-  });
-  const cleaner = await ends.openWorker();
-  await cleaner.worker.start();
-  await drained(cleaner);
-  await cleaner.close();
-  expect(await ends.left()).toEqual(nothingLeft);
-});
+    let deaths = 0;
+    const supervised = async (): Promise<CliProcess> => {
+      for (;;) {
+        const worker = spawnHoldfast(['worker', ...ends.flags, ...machines]);
+        const all = ends.untilFinal(10, 25_000).then(() => 'all final' as const);
+        const end = await Promise.race([all, worker.exited]);
+        if (end === 'all final') return worker;
+        all.catch(() => {}); // it goes on looking until its time is up
+        expect(end).toMatchObject({ signal: 'SIGKILL' });
+        deaths += 1;
+        expect(deaths).toBeLessThan(12);
+      }
+    };
+    const survivor = await supervised();
+    await leave(survivor);
+    await ends.until('the poison failed', async (store) => {
+      const run = await store.get('poison');
+      expect(run).toMatchObject({ status: 'failed', failedIn: 'tasting' });
+      expect(run?.reason).toMatch(/its worker died \d+ times in a row while it ran/);
+      expect(await store.list({ status: 'done', limit: 20 })).toHaveLength(9);
+      return true;
+    });
+    const cleaner = await ends.openWorker();
+    await cleaner.worker.start();
+    await drained(cleaner);
+    await cleaner.close();
+    expect(await ends.left()).toEqual(nothingLeft);
+  },
+);

@@ -206,7 +206,10 @@ describe('local calls', () => {
     const machineOf = setup({
       actors: { one: call<void, void>() },
       actions: {
-        note: assign(({ event }) => void (seen = (event as unknown as { error: unknown }).error) ?? {}),
+        note: assign(({ event }) => {
+          seen = (event as unknown as { error: unknown }).error;
+          return {};
+        }),
       },
     }).createMachine({
       id: 'noting',

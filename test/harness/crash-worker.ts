@@ -63,7 +63,8 @@ const wrapped = <T extends object>(port: string, target: T): T =>
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== 'function' || typeof name !== 'string') return value;
       if (name === 'watch') return value.bind(target) as unknown;
-      return (...args: unknown[]) => pass(`${port}.${name}`, () => Reflect.apply(value, target, args) as unknown);
+      return (...args: unknown[]) =>
+        pass(`${port}.${name}`, () => Reflect.apply(value, target, args) as unknown);
     },
   });
 
@@ -120,7 +121,10 @@ const audit = auditOverHttp(settings.auditUrl, { connections: 8 });
 const sendAlert = amqp ? sendAlertByAmqp(amqp.publisher, amqp.topology) : sendAlertToTable(db);
 const retry = { base: settings.retryBase, cap: settings.retryCap, giveUpAfter: settings.retryFor };
 const registry = createRegistry([
-  createTodo({ sendAlert: wrappedCall('sendAlert', sendAlert), sendAudit: wrappedCall('sendAudit', audit) }, retry),
+  createTodo(
+    { sendAlert: wrappedCall('sendAlert', sendAlert), sendAudit: wrappedCall('sendAudit', audit) },
+    retry,
+  ),
 ]);
 const crashing = wrapped('store', store);
 // The next transaction comes after the settlement's; a broker has read it by the time it answers another question.

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import type { ChannelModel } from 'amqplib';
+import { HTTPException } from 'hono/http-exception';
 import { openQueue, openStore, openWorker } from '../../src/cli/compose.ts';
 import type { OpenWorker } from '../../src/cli/compose.ts';
 import { quiet } from '../../src/cli/log.ts';
@@ -28,7 +29,7 @@ export type EndsOptions = {
   /** Where the store is. */
   readonly folder: string;
   readonly settings?: Partial<WorkerSettings>;
-  /** Called before each audit entry is answered; the answer waits for it, and is 500 when it throws. */
+  /** Called before each audit entry is answered; the answer waits for it; `away()` makes it 503. */
   readonly onAudit?: (entry: Received) => void | Promise<void>;
 };
 
@@ -59,7 +60,15 @@ export class Ends {
   /** The flags that make the real binary a worker here. */
   get flags(): string[] {
     const { auditUrl, concurrency, lap } = this.settings;
-    return [...this.queueFlags, '--audit-url', auditUrl.href, '--concurrency', `${concurrency}`, '--lap', `${lap}ms`];
+    return [
+      ...this.queueFlags,
+      '--audit-url',
+      auditUrl.href,
+      '--concurrency',
+      `${concurrency}`,
+      '--lap',
+      `${lap}ms`,
+    ];
   }
 
   /** The flags of commands that need the store and the queue only. */
@@ -69,12 +78,19 @@ export class Ends {
   }
 
   /** Accepted submissions: each resolves only when the queue has it safe. */
-  async submit(count: number, titleOf: (index: number) => string = (index) => `todo ${index}`): Promise<string[]> {
+  async submit(
+    count: number,
+    titleOf: (index: number) => string = (index) => `todo ${index}`,
+  ): Promise<string[]> {
     const { queue, close } = openQueue(this.settings, quiet);
     const ids = Array.from({ length: count }, () => randomUUID());
     await Promise.all(
       ids.map((id, index) =>
-        queue.publish({ id, machine: 'create-todo@1', body: Buffer.from(JSON.stringify({ title: titleOf(index) })) }),
+        queue.publish({
+          id,
+          machine: 'create-todo@1',
+          body: Buffer.from(JSON.stringify({ title: titleOf(index) })),
+        }),
       ),
     );
     await close();
@@ -87,15 +103,22 @@ export class Ends {
   }
 
   /** Resolves when the store says `true`; asked after every commit of another connection. */
-  async until(what: string, holds: (store: Store, db: Database) => Promise<boolean> | boolean, timeout = 20_000): Promise<void> {
+  async until(
+    what: string,
+    holds: (store: Store, db: Database) => Promise<boolean> | boolean,
+    timeout = 20_000,
+  ): Promise<void> {
     const { db, store } = openStore(this.settings);
     const late = AbortSignal.timeout(timeout);
-    const aborted = new Promise<void>((resolve) => late.addEventListener('abort', () => resolve(), { once: true }));
+    const aborted = new Promise<void>((resolve) =>
+      late.addEventListener('abort', () => resolve(), { once: true }),
+    );
     let changed = Promise.withResolvers<void>();
     const watcher = store.watch(() => changed.resolve());
     try {
       while (!(await holds(store, db))) {
-        if (late.aborted) throw new Error(`${timeout} ms went by before ${what}: ${JSON.stringify(await store.census())}`);
+        if (late.aborted)
+          throw new Error(`${timeout} ms went by before ${what}: ${JSON.stringify(await store.census())}`);
         await Promise.race([changed.promise, aborted]);
         changed = Promise.withResolvers();
       }
@@ -107,19 +130,29 @@ export class Ends {
 
   /** Resolves when this many runs are final. */
   untilFinal(count: number, timeout?: number): Promise<void> {
-    return this.until(`${count} runs were final`, async (store) => (await countOf(store, ({ status }) => status !== 'active')) >= count, timeout);
+    return this.until(
+      `${count} runs were final`,
+      async (store) => (await countOf(store, ({ status }) => status !== 'active')) >= count,
+      timeout,
+    );
   }
 
   /** Resolves when this many runs are in the state. */
   untilIn(state: string, count: number, timeout?: number): Promise<void> {
-    return this.until(`${count} runs were in ${state}`, async (store) => (await countOf(store, (row) => row.state === state)) >= count, timeout);
+    return this.until(
+      `${count} runs were in ${state}`,
+      async (store) => (await countOf(store, (row) => row.state === state)) >= count,
+      timeout,
+    );
   }
 
   /** Messages that nobody holds, or in whose holder's hands they are still. */
   async left(): Promise<{ ready: number; waiting: number; dead: number; held: number }> {
     const { queue, close } = openQueue(this.settings, quiet);
     try {
-      const held = this.isEmbedded ? this.#read((db) => db.all('SELECT 1 FROM messages WHERE holder IS NOT NULL').length) : 0;
+      const held = this.isEmbedded
+        ? this.#read((db) => db.all('SELECT 1 FROM messages WHERE holder IS NOT NULL').length)
+        : 0;
       return { ...(await queue.depth()), held: held ?? 0 };
     } finally {
       await close();
@@ -128,11 +161,25 @@ export class Ends {
 
   /** What the receivers and the store have seen by now. */
   async report(accepted: readonly string[]): Promise<Report> {
-    const tally = tallyOf({ accepted, todos: this.todos(), alerts: await this.alerts(), audits: this.audits() });
+    const tally = tallyOf({
+      accepted,
+      todos: this.todos(),
+      alerts: await this.alerts(),
+      audits: this.audits(),
+    });
     const gaps = this.#read((db) => runsWithGaps(db)) ?? [];
-    const runs = new Map(this.#read((db) => db.all<Run>('SELECT id, state, status, reason FROM runs'))?.map((run) => [run.id, run]));
+    const runs = new Map(
+      this.#read((db) => db.all<Run>('SELECT id, state, status, reason FROM runs'))?.map((run) => [
+        run.id,
+        run,
+      ]),
+    );
     const notDone = accepted.filter((id) => runs.get(id)?.status !== 'done');
-    return { tally, gaps, notDone: notDone.map((id) => `${id}: ${runs.get(id)?.state ?? 'no run'} ${runs.get(id)?.reason ?? ''}`) };
+    return {
+      tally,
+      gaps,
+      notDone: notDone.map((id) => `${id}: ${runs.get(id)?.state ?? 'no run'} ${runs.get(id)?.reason ?? ''}`),
+    };
   }
 
   /** Every row of every run, for telling whether anything changed. */
@@ -145,7 +192,11 @@ export class Ends {
   }
 
   todos(): string[] {
-    return this.#read((db) => (hasTodos(db) ? db.all<{ id: string }>('SELECT id FROM todos').map(({ id }) => id) : [])) ?? [];
+    return (
+      this.#read((db) =>
+        hasTodos(db) ? db.all<{ id: string }>('SELECT id FROM todos').map(({ id }) => id) : [],
+      ) ?? []
+    );
   }
 
   /** Repeats are entries of their own. */
@@ -158,13 +209,21 @@ export class Ends {
 
   /** Repeats are entries of their own. From a broker they are taken for good, and remembered here. */
   async alerts(): Promise<Effect[]> {
-    if (this.isEmbedded) return this.#read((db) => readAlerts(db, 0, 100_000).map(({ key, event }) => ({ key, todo: todoOf(event) }))) ?? [];
+    if (this.isEmbedded)
+      return (
+        this.#read((db) =>
+          readAlerts(db, 0, 100_000).map(({ key, event }) => ({ key, todo: todoOf(event) })),
+        ) ?? []
+      );
     this.#model ??= connect(this.settings.queue, { noDelay: true });
     const channel = await (await this.#model).createChannel();
     for (;;) {
       const message = await channel.get(`${this.settings.prefix}.alerts`, { noAck: true });
       if (!message) break;
-      this.#alerts.push({ key: String(message.properties.messageId), todo: todoOf(message.content.toString()) });
+      this.#alerts.push({
+        key: String(message.properties.messageId),
+        todo: todoOf(message.content.toString()),
+      });
     }
     await channel.close();
     return this.#alerts;
@@ -217,7 +276,16 @@ export const openEnds = async ({ queue, folder, settings, onAudit }: EndsOptions
 
 /** What a report says when nothing went wrong; `repeats` are allowed, under their own key. */
 export const clean = (count: number, repeats: number) => ({
-  tally: { accepted: count, todos: count, alerts: count, audits: count, lost: 0, phantom: 0, doubled: 0, repeats },
+  tally: {
+    accepted: count,
+    todos: count,
+    alerts: count,
+    audits: count,
+    lost: 0,
+    phantom: 0,
+    doubled: 0,
+    repeats,
+  },
   gaps: [],
   notDone: [],
 });
@@ -243,14 +311,19 @@ export const drained = async ({ queue, worker }: OpenWorker, timeout = 10_000): 
   for (;;) {
     const { ready, waiting } = await queue.depth();
     if (ready + waiting + worker.inHand === 0) return;
-    if (performance.now() > deadline) throw new Error(`the queue is not empty after ${timeout} ms: ${ready} ready, ${waiting} waiting`);
+    if (performance.now() > deadline)
+      throw new Error(`the queue is not empty after ${timeout} ms: ${ready} ready, ${waiting} waiting`);
     await delay(20);
   }
 };
 
+/** What an audit receiver throws to answer 503. */
+export const away = (): Error => new HTTPException(503, { message: 'away' });
+
 /** A gate that audit entries wait at. */
 export const gate = () => {
   const opened = Promise.withResolvers<void>();
+  opened.promise.catch(() => {}); // nobody may be waiting any more
   const arrivals = new Map<number, PromiseWithResolvers<void>>();
   let waiting = 0;
   const arrival = (count: number) => {
@@ -260,8 +333,8 @@ export const gate = () => {
   };
   return {
     open: () => opened.resolve(),
-    /** Those who wait fail: the receiver answers 500. */
-    refuse: () => opened.reject(new Error('not today')),
+    /** Those who wait fail: the receiver answers 503. */
+    refuse: () => opened.reject(away()),
     /** Waits at the gate. */
     pass: (): Promise<void> => {
       arrival((waiting += 1)).resolve();
@@ -272,12 +345,15 @@ export const gate = () => {
   };
 };
 
-const countOf = async (store: Store, wanted: (row: { status: string; state: string }) => boolean): Promise<number> =>
-  (await store.census()).filter(wanted).reduce((sum, { count }) => sum + count, 0);
+const countOf = async (
+  store: Store,
+  wanted: (row: { status: string; state: string }) => boolean,
+): Promise<number> => (await store.census()).filter(wanted).reduce((sum, { count }) => sum + count, 0);
 
 const todoOf = (event: string): string => (JSON.parse(event) as { data: { id: string } }).data.id;
 
-const hasTodos = (db: Database): boolean => db.get(`SELECT 1 FROM sqlite_schema WHERE name = 'todos'`) !== undefined;
+const hasTodos = (db: Database): boolean =>
+  db.get(`SELECT 1 FROM sqlite_schema WHERE name = 'todos'`) !== undefined;
 
 const runsWithGaps = (db: Database): string[] =>
   db
