@@ -17,7 +17,11 @@ type Reply = { id: number; value: unknown; error?: string };
 export type Usage = { readonly cpu: number; readonly memory: number };
 
 /** Starts a file of this folder as a process. Resolves when it answers questions. */
-export const startChild = async (file: string, args: readonly string[], execArgv: readonly string[] = []): Promise<Child> => {
+export const startChild = async (
+  file: string,
+  args: readonly string[],
+  execArgv: readonly string[] = [],
+): Promise<Child> => {
   const child = fork(path.join(import.meta.dirname, file), args, {
     env: ownEnvironment(),
     execArgv: [...execArgv],
@@ -26,7 +30,8 @@ export const startChild = async (file: string, args: readonly string[], execArgv
   });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   const gone = once(child, 'exit').then(([code, signal]) => {
-    for (const { reject } of waiting.values()) reject(new Error(`bench/${file} ended with ${signal ?? code}`));
+    for (const { reject } of waiting.values())
+      reject(new Error(`bench/${file} ended with ${signal ?? code}`));
     return code as number | null;
   });
   child.on('message', ({ id, value, error }: Reply) => {

@@ -14,7 +14,10 @@ import { answer } from './child.ts';
 const [url, prefix, auditUrl, inFlight] = process.argv.slice(2) as [string, string, string, string];
 const { runs, events } = topologyOf({ prefix });
 const { options } = parseAddress(url);
-const dispatcher = new Agent({ connections: Math.max(8, Math.ceil(Number(inFlight) / 2)), keepAliveTimeout: 30_000 });
+const dispatcher = new Agent({
+  connections: Math.max(8, Math.ceil(Number(inFlight) / 2)),
+  keepAliveTimeout: 30_000,
+});
 
 // Two connections, as Holdfast has them.
 const source = await connect(options, { noDelay: true });
@@ -32,7 +35,13 @@ const sendAlert = ({ id, title, createdAt }: Todo): Promise<void> =>
     const key = `${id}/sendAlert`;
     const alert = { type: 'todo.added', subject: id, time: createdAt, data: { id, title } };
     const body = Buffer.from(JSON.stringify(cloudEvent(alert, key)));
-    const properties = { messageId: key, type: alert.type, contentType: cloudEventType, persistent: true, mandatory: true };
+    const properties = {
+      messageId: key,
+      type: alert.type,
+      contentType: cloudEventType,
+      persistent: true,
+      mandatory: true,
+    };
     outlet.publish(events, alert.type, body, properties, (error) => {
       if (error || returned.has(key)) reject(new Error(`the alert ${key} was not taken`, { cause: error }));
       else resolve();
@@ -43,7 +52,10 @@ const sendAudit = async (todo: Todo): Promise<void> => {
   const { statusCode, body } = await request(auditUrl, {
     method: 'POST',
     dispatcher,
-    headers: { 'content-type': 'application/json', 'idempotency-key': JSON.stringify(`${todo.id}/sendAudit`) },
+    headers: {
+      'content-type': 'application/json',
+      'idempotency-key': JSON.stringify(`${todo.id}/sendAudit`),
+    },
     body: JSON.stringify({ action: 'todo.created', at: todo.createdAt, todo }),
   });
   await body.dump();
@@ -51,8 +63,16 @@ const sendAudit = async (todo: Todo): Promise<void> => {
 };
 
 const work = async (message: ConsumeMessage): Promise<void> => {
-  const { title, notes = null } = JSON.parse(message.content.toString('utf8')) as { title: string; notes?: string };
-  const todo: Todo = { id: String(message.properties.messageId), title, notes, createdAt: new Date().toISOString() };
+  const { title, notes = null } = JSON.parse(message.content.toString('utf8')) as {
+    title: string;
+    notes?: string;
+  };
+  const todo: Todo = {
+    id: String(message.properties.messageId),
+    title,
+    notes,
+    createdAt: new Date().toISOString(),
+  };
   await sendAlert(todo);
   await sendAudit(todo);
   inlet.ack(message);

@@ -30,7 +30,9 @@ export const latency = async (bench: Bench, options: LatencyOptions): Promise<Re
       const result = await measure(name, bench, options);
       rounds[name].push(result);
       const { p50, p99 } = result;
-      bench.progress(`latency, round ${round} of ${bench.rounds}: ${subjects[name]} p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
+      bench.progress(
+        `latency, round ${round} of ${bench.rounds}: ${subjects[name]} p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+      );
     }
   }
   const figures = figuresOf(rounds);
@@ -54,7 +56,12 @@ const measure = async (name: Measured, bench: Bench, { rate, seconds }: LatencyO
       const at = due.get(key.replace(/\/sendAudit$/, ''));
       return at === undefined ? [] : [times[index]! - at];
     });
-    return { p50: percentile(taken, 50), p99: percentile(taken, 99), max: Math.max(...taken), lateP99: percentile(lateness, 99) };
+    return {
+      p50: percentile(taken, 50),
+      p99: percentile(taken, 99),
+      max: Math.max(...taken),
+      lateP99: percentile(lateness, 99),
+    };
   } finally {
     await subject.close();
   }
@@ -97,8 +104,13 @@ type Figures = {
 
 const figuresOf = (rounds: Rounds): Figures => {
   const of = (name: Measured, figure: keyof Round) => rounds[name].map((round) => round[figure]);
-  const ratio = (figure: 'p50' | 'p99') => spread(of('holdfast', figure).map((value, round) => value / rounds.floor[round]![figure])).median;
-  const all = (name: Measured): Percentiles => ({ p50: spread(of(name, 'p50')), p99: spread(of(name, 'p99')), max: spread(of(name, 'max')) });
+  const ratio = (figure: 'p50' | 'p99') =>
+    spread(of('holdfast', figure).map((value, round) => value / rounds.floor[round]![figure])).median;
+  const all = (name: Measured): Percentiles => ({
+    p50: spread(of(name, 'p50')),
+    p99: spread(of(name, 'p99')),
+    max: spread(of(name, 'max')),
+  });
   return {
     p50RatioToFloor: ratio('p50'),
     p99RatioToFloor: ratio('p99'),
@@ -107,12 +119,18 @@ const figuresOf = (rounds: Rounds): Figures => {
   };
 };
 
-const linesOf = ({ subjects: found, p50RatioToFloor, p99RatioToFloor, generatorLateP99 }: Figures, { rate }: LatencyOptions): string[] => [
+const linesOf = (
+  { subjects: found, p50RatioToFloor, p99RatioToFloor, generatorLateP99 }: Figures,
+  { rate }: LatencyOptions,
+): string[] => [
   ...columns(
     [`Latency at ${rate}/s, ms`, 'p50', 'min', 'max', 'p99', 'min', 'max', 'slowest'],
     measured.map((name) => {
       const { p50, p99, max } = found[name];
-      return [subjects[name], ...[p50.median, p50.min, p50.max, p99.median, p99.min, p99.max, max.max].map(decimals(2))];
+      return [
+        subjects[name],
+        ...[p50.median, p50.min, p50.max, p99.median, p99.min, p99.max, max.max].map(decimals(2)),
+      ];
     }),
   ),
   `Holdfast takes ${p50RatioToFloor.toFixed(2)} times the floor's p50 and ${p99RatioToFloor.toFixed(2)} times its p99.`,

@@ -1,4 +1,13 @@
-import { closeSync, fdatasyncSync, openSync, readFileSync, realpathSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
@@ -37,12 +46,18 @@ export const filesystemOf = (folder: string): string => {
   if (process.platform !== 'linux') return `type ${statfsSync(folder).type}`;
   const where = realpathSync(folder);
   // proc(5), mountinfo: field 5 is the mount point; the type comes after " - ". Later mounts hide earlier ones.
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n').map((line) => {
-    const [before = '', after = ''] = line.split(' - ');
-    return { point: before.split(' ')[4] ?? '/', type: after.split(' ')[0] ?? 'unknown' };
-  });
-  const holds = ({ point }: { point: string }) => where === point || where.startsWith(point.endsWith('/') ? point : `${point}/`);
-  const found = mounts.filter(holds).reduce((best, mount) => (mount.point.length >= best.point.length ? mount : best));
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      return { point: before.split(' ')[4] ?? '/', type: after.split(' ')[0] ?? 'unknown' };
+    });
+  const holds = ({ point }: { point: string }) =>
+    where === point || where.startsWith(point.endsWith('/') ? point : `${point}/`);
+  const found = mounts
+    .filter(holds)
+    .reduce((best, mount) => (mount.point.length >= best.point.length ? mount : best));
   return found.type;
 };
 

@@ -32,28 +32,45 @@ type BenchName = keyof typeof benches;
 
 const positive = (text: string): number => {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1.');
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number from 1.');
   return value;
 };
 
 const shared = (): Option[] => [
   new Option('--rounds <n>', 'how often each is measured, in turn').argParser(positive).default(3),
-  new Option('--in-flight <n>', 'prefetch of the consumers; HTTP connections are half of it').argParser(positive).default(256),
+  new Option('--in-flight <n>', 'prefetch of the consumers; HTTP connections are half of it')
+    .argParser(positive)
+    .default(256),
   new Option('--warmup <n>', 'todos before the clock runs').argParser(positive).default(4000),
-  new Option('--dir <folder>', 'where stores and the broker keep their data: a disk, not tmpfs').default(path.join(import.meta.dirname, '.data')),
+  new Option('--dir <folder>', 'where stores and the broker keep their data: a disk, not tmpfs').default(
+    path.join(import.meta.dirname, '.data'),
+  ),
   new Option('--cpu-prof <folder>', 'write a CPU profile of each worker there (costs speed)'),
-  new Option('-o, --output <format>', 'how the figures are printed').choices(['table', 'json']).default('table'),
+  new Option('-o, --output <format>', 'how the figures are printed')
+    .choices(['table', 'json'])
+    .default('table'),
 ];
-const ofThroughput = (): Option[] => [new Option('--todos <n>', 'todos of one round of throughput').argParser(positive).default(20_000)];
+const ofThroughput = (): Option[] => [
+  new Option('--todos <n>', 'todos of one round of throughput').argParser(positive).default(20_000),
+];
 const ofLatency = (): Option[] => [
   new Option('--rate <n>', 'todos a second of latency').argParser(positive).default(50),
   new Option('--seconds <n>', 'how long one round of latency lasts').argParser(positive).default(20),
 ];
 
-const define = (command: Command, names: readonly BenchName[], options: readonly Option[], examples: readonly string[]): Command => {
+const define = (
+  command: Command,
+  names: readonly BenchName[],
+  options: readonly Option[],
+  examples: readonly string[],
+): Command => {
   for (const option of [...options, ...shared()]) command.addOption(option);
   const lines = examples.map((line) => `  $ npm run bench${line && ` -- ${line}`}`).join('\n');
-  command.addHelpText('after', `\nExamples:\n${lines}\n\nHOLDFAST_BENCH_AMQP_URL names a broker to use instead of a private one.`);
+  command.addHelpText(
+    'after',
+    `\nExamples:\n${lines}\n\nHOLDFAST_BENCH_AMQP_URL names a broker to use instead of a private one.`,
+  );
   return command.action(() => run(names, command.opts<Options>()));
 };
 
@@ -78,7 +95,10 @@ const run = async (names: readonly BenchName[], options: Options): Promise<void>
 const makeFolder = (parent: string): string => {
   mkdirSync(parent, { recursive: true });
   const type = filesystemOf(parent);
-  if (type === 'tmpfs') throw new Error(`${parent} is on tmpfs, where an fsync costs nothing: name a folder on a disk with --dir`);
+  if (type === 'tmpfs')
+    throw new Error(
+      `${parent} is on tmpfs, where an fsync costs nothing: name a folder on a disk with --dir`,
+    );
   const folder = mkdtempSync(path.join(parent, 'run-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   process.once('SIGINT', () => process.exit(130));
@@ -86,7 +106,9 @@ const makeFolder = (parent: string): string => {
   return folder;
 };
 
-const openBroker = async (folder: string): Promise<{ amqpUrl: string; version: string; close: () => Promise<void> }> => {
+const openBroker = async (
+  folder: string,
+): Promise<{ amqpUrl: string; version: string; close: () => Promise<void> }> => {
   const given = process.env['HOLDFAST_BENCH_AMQP_URL'];
   process.env['TMPDIR'] = folder; // the private broker's data goes there: /tmp may be memory
   if (given === undefined) say('starting a RabbitMQ');
@@ -99,9 +121,15 @@ const openBroker = async (folder: string): Promise<{ amqpUrl: string; version: s
   return { amqpUrl, version, close: async () => broker?.dispose() };
 };
 
-const print = ({ output, rounds, inFlight, warmup, todos, rate, seconds }: Options, machine: Machine, results: Partial<Record<BenchName, Result>>): void => {
+const print = (
+  { output, rounds, inFlight, warmup, todos, rate, seconds }: Options,
+  machine: Machine,
+  results: Partial<Record<BenchName, Result>>,
+): void => {
   const settings = {
-    rounds, inFlight, warmup,
+    rounds,
+    inFlight,
+    warmup,
     ...(results.throughput && { todos }),
     ...(results.latency && { rate, seconds }),
     durability: 'SQLite WAL, synchronous=FULL; quorum queues, persistent messages, confirms',
@@ -113,19 +141,44 @@ const print = ({ output, rounds, inFlight, warmup, todos, rate, seconds }: Optio
     process.stdout.write(`${JSON.stringify({ ...figures, machine, settings }, null, 2)}\n`);
     return;
   }
-  const lines = [...machineLines(machine), ...settingsLines(settings), ...Object.values(results).flatMap(({ lines: own }) => ['', ...own])];
+  const lines = [
+    ...machineLines(machine),
+    ...settingsLines(settings),
+    ...Object.values(results).flatMap(({ lines: own }) => ['', ...own]),
+  ];
   process.stdout.write(`${lines.join('\n')}\n`);
 };
 
-const machineLines = ({ cpu, cores, memory, system, node, rabbitmq, sqlite, filesystem, syncMs }: Machine): string[] => [
+const machineLines = ({
+  cpu,
+  cores,
+  memory,
+  system,
+  node,
+  rabbitmq,
+  sqlite,
+  filesystem,
+  syncMs,
+}: Machine): string[] => [
   `Machine   ${cpu}, ${cores} cores, ${memory} GiB, ${system}`,
   `Versions  Node ${node}, RabbitMQ ${rabbitmq}, SQLite ${sqlite}`,
   `Disk      ${filesystem}; 4 KiB and fdatasync take ${syncMs.toFixed(2)} ms`,
 ];
 
-const settingsLines = (settings: { rounds: number; inFlight: number; warmup: number; todos?: number; rate?: number; seconds?: number; durability: string }): string[] => {
+const settingsLines = (settings: {
+  rounds: number;
+  inFlight: number;
+  warmup: number;
+  todos?: number;
+  rate?: number;
+  seconds?: number;
+  durability: string;
+}): string[] => {
   const { rounds, inFlight, warmup, todos, rate, seconds, durability } = settings;
-  const sizes = [...(todos ? [`${todos} todos a round`] : []), ...(rate ? [`${rate}/s for ${seconds} s a round`] : [])];
+  const sizes = [
+    ...(todos ? [`${todos} todos a round`] : []),
+    ...(rate ? [`${rate}/s for ${seconds} s a round`] : []),
+  ];
   return [
     `Settings  ${rounds} rounds in turn, medians; ${inFlight} in flight; ${sizes.join(', ')}, after ${warmup} to warm up`,
     `Durable   ${durability}; history on`,
@@ -135,19 +188,30 @@ const settingsLines = (settings: { rounds: number; inFlight: number; warmup: num
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const program = new Command('bench')
-  .description('Measures Holdfast against the floor: the same consumer, confirmed alert and audit POST without a store.')
+  .description(
+    'Measures Holdfast against the floor: the same consumer, confirmed alert and audit POST without a store.',
+  )
   .enablePositionalOptions();
-define(program, ['throughput', 'latency'], [...ofThroughput(), ...ofLatency()], ['', '--rounds 5', 'throughput', 'latency --help']);
+define(
+  program,
+  ['throughput', 'latency'],
+  [...ofThroughput(), ...ofLatency()],
+  ['', '--rounds 5', 'throughput', 'latency --help'],
+);
 program.addCommand(
   define(
     new Command('throughput').description('todos a second with the queue never empty'),
-    ['throughput'], ofThroughput(), ['throughput', 'throughput --rounds 5 --todos 50000', 'throughput -o json'],
+    ['throughput'],
+    ofThroughput(),
+    ['throughput', 'throughput --rounds 5 --todos 50000', 'throughput -o json'],
   ),
 );
 program.addCommand(
   define(
     new Command('latency').description('milliseconds from submit to done, in an open loop'),
-    ['latency'], ofLatency(), ['latency', 'latency --rate 200 --seconds 60', 'latency -o json'],
+    ['latency'],
+    ofLatency(),
+    ['latency', 'latency --rate 200 --seconds 60', 'latency -o json'],
   ),
 );
 await program.parseAsync();

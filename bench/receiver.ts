@@ -7,7 +7,11 @@ import { answer } from './child.ts';
 import { now } from './clock.ts';
 
 /** When each key came first (ms, `now`), in the order of arrival, and how many came again. */
-export type Arrivals = { readonly keys: readonly string[]; readonly times: readonly number[]; readonly repeats: number };
+export type Arrivals = {
+  readonly keys: readonly string[];
+  readonly times: readonly number[];
+  readonly repeats: number;
+};
 
 let times = new Map<string, number>();
 let repeats = 0;

@@ -1,5 +1,10 @@
 /** What several repetitions of one measurement say. */
-export type Spread = { readonly min: number; readonly median: number; readonly max: number; readonly rounds: readonly number[] };
+export type Spread = {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+  readonly rounds: readonly number[];
+};
 
 export const spread = (rounds: readonly number[]): Spread => {
   const sorted = rounds.toSorted((one, two) => one - two);

@@ -14,7 +14,11 @@ import { startChild } from './child.ts';
 import type { Child } from './child.ts';
 
 /** By name: how they are shown. */
-export const subjects = { floor: 'the floor', holdfast: 'Holdfast on RabbitMQ', embedded: 'Holdfast embedded' } as const;
+export const subjects = {
+  floor: 'the floor',
+  holdfast: 'Holdfast on RabbitMQ',
+  embedded: 'Holdfast embedded',
+} as const;
 export type SubjectName = keyof typeof subjects;
 export const subjectNames: readonly SubjectName[] = ['floor', 'holdfast', 'embedded'];
 
@@ -49,15 +53,34 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
   const store = path.join(folder, 'bench.db');
   const prefix = `bench.${randomUUIDv7()}`;
   const { amqpUrl, auditUrl, inFlight, cpuProf } = surroundings;
-  const profile = cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`];
+  const profile =
+    cpuProf === undefined
+      ? []
+      : [
+          '--cpu-prof',
+          `--cpu-prof-dir=${cpuProf}`,
+          `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`,
+        ];
   const worker = (queue: string) => [
-    '--store', store, '--queue', queue, '--prefix', prefix, '--audit-url', auditUrl, '--concurrency', `${inFlight}`, '--log-level', 'warn',
+    '--store',
+    store,
+    '--queue',
+    queue,
+    '--prefix',
+    prefix,
+    '--audit-url',
+    auditUrl,
+    '--concurrency',
+    `${inFlight}`,
+    '--log-level',
+    'warn',
   ];
   const parts = name === 'embedded' ? openEmbedded(store) : openBroker(amqpUrl, prefix);
   return {
     submit: (id) => parts.queue.publish({ id, machine, body: bodyOf(id) }),
     start: () => {
-      if (name === 'floor') return startChild('floor.ts', [amqpUrl, prefix, auditUrl, `${inFlight}`], profile);
+      if (name === 'floor')
+        return startChild('floor.ts', [amqpUrl, prefix, auditUrl, `${inFlight}`], profile);
       return startChild('holdfast.ts', worker(name === 'embedded' ? 'embedded' : amqpUrl), profile);
     },
     prove: async (count) => {
@@ -77,7 +100,8 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
 export const fill = async ({ submit }: Pick<Subject, 'submit'>, count: number): Promise<string[]> => {
   const ids = Array.from({ length: count }, () => randomUUIDv7());
   const atOnce = 1000;
-  for (let from = 0; from < count; from += atOnce) await Promise.all(ids.slice(from, from + atOnce).map(submit));
+  for (let from = 0; from < count; from += atOnce)
+    await Promise.all(ids.slice(from, from + atOnce).map(submit));
   return ids;
 };
 
@@ -96,7 +120,9 @@ const openBroker = (url: string, prefix: string): Parts => {
 };
 
 const countAlerts = ({ publisher, topology }: Amqp): Promise<number> =>
-  publisher.perform(async (channel) => (await channel.checkQueue(topology.alerts)).messageCount, { patience: 10_000 });
+  publisher.perform(async (channel) => (await channel.checkQueue(topology.alerts)).messageCount, {
+    patience: 10_000,
+  });
 
 const openEmbedded = (store: string): Parts => {
   const db = openDatabase(store);
@@ -111,14 +137,18 @@ const openEmbedded = (store: string): Parts => {
   };
 };
 
-const count = (db: Database, table: string): number => db.get<{ rows: number }>(`SELECT count(*) AS rows FROM ${table}`)!.rows;
+const count = (db: Database, table: string): number =>
+  db.get<{ rows: number }>(`SELECT count(*) AS rows FROM ${table}`)!.rows;
 
 /** What was not acked is in the queue again once its worker has left; a broker may take a moment for that. */
 const proveSettled = async (queue: Queue): Promise<number> => {
   for (let tries = 0; ; tries++) {
     const { ready, waiting, dead } = await queue.depth();
     if (ready + dead === 0) return waiting;
-    if (tries === 20) throw new Error(`every audit entry came, but ${ready} messages are still in the queue, and ${dead} are dead`);
+    if (tries === 20)
+      throw new Error(
+        `every audit entry came, but ${ready} messages are still in the queue, and ${dead} are dead`,
+      );
     await delay(100);
   }
 };
@@ -136,4 +166,5 @@ const expect = (what: string, found: number, wanted: number): void => {
   if (found !== wanted) throw new Error(`${wanted} ${what} were expected, there are ${found}`);
 };
 
-const bodyOf = (id: string): Buffer => Buffer.from(JSON.stringify({ title: `Buy milk ${id}`, notes: 'two litres, the fresh one' }));
+const bodyOf = (id: string): Buffer =>
+  Buffer.from(JSON.stringify({ title: `Buy milk ${id}`, notes: 'two litres, the fresh one' }));

@@ -2,10 +2,15 @@
 export const columns = (head: readonly string[], rows: readonly (readonly string[])[]): string[] => {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+      .join('  ');
   return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)];
 };
 
 export const whole = (value: number): string => Math.round(value).toLocaleString('en');
 
-export const decimals = (digits: number) => (value: number): string => value.toFixed(digits);
+export const decimals =
+  (digits: number) =>
+  (value: number): string =>
+    value.toFixed(digits);

@@ -25,7 +25,9 @@ export const throughput = async (bench: Bench, { todos }: ThroughputOptions): Pr
       const result = await measure(name, bench, todos);
       rounds[name].push(result);
       const lap = result.handedBack > 0 ? `, ${result.handedBack} messages handed back for a lap` : '';
-      bench.progress(`throughput, round ${round} of ${bench.rounds}: ${subjects[name]} ${whole(result.perSecond)}/s${lap}`);
+      bench.progress(
+        `throughput, round ${round} of ${bench.rounds}: ${subjects[name]} ${whole(result.perSecond)}/s${lap}`,
+      );
     }
   }
   const figures = figuresOf(rounds);
@@ -46,7 +48,12 @@ const measure = async (name: SubjectName, bench: Bench, todos: number): Promise<
     const handedBack = await subject.prove(warmup + todos);
     const { times } = await receiver.ask<Arrivals>('take');
     const seconds = (times.at(-1)! - times[warmup - 1]!) / 1000;
-    return { perSecond: todos / seconds, cpuMs: (after.cpu - before.cpu) / todos, memory: after.memory, handedBack };
+    return {
+      perSecond: todos / seconds,
+      cpuMs: (after.cpu - before.cpu) / todos,
+      memory: after.memory,
+      handedBack,
+    };
   } finally {
     await subject.close();
   }
@@ -55,13 +62,24 @@ const measure = async (name: SubjectName, bench: Bench, todos: number): Promise<
 type Figures = {
   /** The median over the rounds, each against the floor of its own round. */
   ratioToFloor: number;
-  subjects: Record<SubjectName, { perSecond: Spread; ratioToFloor: Spread; cpuMsPerTodo: Spread; peakMemoryMiB: Spread; handedBack: Spread }>;
+  subjects: Record<
+    SubjectName,
+    {
+      perSecond: Spread;
+      ratioToFloor: Spread;
+      cpuMsPerTodo: Spread;
+      peakMemoryMiB: Spread;
+      handedBack: Spread;
+    }
+  >;
 };
 
 const figuresOf = (rounds: Rounds): Figures => {
   const of = (name: SubjectName) => ({
     perSecond: spread(rounds[name].map(({ perSecond }) => perSecond)),
-    ratioToFloor: spread(rounds[name].map(({ perSecond }, round) => perSecond / rounds.floor[round]!.perSecond)),
+    ratioToFloor: spread(
+      rounds[name].map(({ perSecond }, round) => perSecond / rounds.floor[round]!.perSecond),
+    ),
     cpuMsPerTodo: spread(rounds[name].map(({ cpuMs }) => cpuMs)),
     peakMemoryMiB: spread(rounds[name].map(({ memory }) => memory / 2 ** 20)),
     handedBack: spread(rounds[name].map(({ handedBack }) => handedBack)),
@@ -77,6 +95,12 @@ const linesOf = (figures: Figures): string[] =>
       const { perSecond, ratioToFloor, cpuMsPerTodo, peakMemoryMiB } = figures.subjects[name];
       const rates = [perSecond.median, perSecond.min, perSecond.max].map(whole);
       const ratios = [ratioToFloor.median, ratioToFloor.min, ratioToFloor.max].map(decimals(2));
-      return [subjects[name], ...rates, ...ratios, decimals(3)(cpuMsPerTodo.median), whole(peakMemoryMiB.max)];
+      return [
+        subjects[name],
+        ...rates,
+        ...ratios,
+        decimals(3)(cpuMsPerTodo.median),
+        whole(peakMemoryMiB.max),
+      ];
     }),
   );

@@ -13,6 +13,7 @@ import {
   cannotSucceed,
   defaultRetry,
   failedAgain,
+  idempotencyKeyHeader,
   PermanentError,
   TransientError,
 } from '../src/index.ts';
@@ -79,7 +80,7 @@ const sendMail: RemoteCall = {
     const response = await fetch(url, {
       method: 'POST',
       signal,
-      headers: { 'content-type': 'application/json', 'idempotency-key': JSON.stringify(key) },
+      headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKeyHeader(key) },
       body: JSON.stringify({ to: email, subject: 'Welcome' }),
     });
     if (!response.ok) throw new TransientError(`the mail service answered HTTP ${response.status}`);

@@ -28,7 +28,7 @@ export type { Consumer, DeadLetter, Delivery, Queue, Submission } from './queue/
 
 export { sendAlertByAmqp } from './effects/alert-amqp.ts';
 export { sendAlertToTable } from './effects/alert-embedded.ts';
-export { auditOverHttp } from './effects/audit.ts';
+export { auditOverHttp, idempotencyKeyHeader } from './effects/audit.ts';
 
 export { Worker } from './worker/worker.ts';
 export type { WorkerOptions } from './worker/worker.ts';

@@ -108,7 +108,7 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
       {
         id: 'not-json',
         body: Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x33, 0x31, 0x6d]),
-        error: /the input is not JSON/,
+        error: /the input cannot be read/,
       },
       {
         id: 'schema',

@@ -19,7 +19,6 @@ const scripted = () => {
       return state.hasRoom;
     },
   });
-  // oxlint-disable typescript/no-unsafe-type-assertion -- all that an outlet needs of a channel
   const session = { model: {} as ChannelModel, drop: () => {} };
   const outlet = new Outlet(session, channel as unknown as ConfirmChannel, 'amqp://here/');
   // oxlint-enable typescript/no-unsafe-type-assertion

@@ -50,7 +50,7 @@ export const openQueue = (settings: Settings, log: Log, db?: Database): OpenQueu
     return { queue: amqp.queue, amqp, close: () => amqp.queue.close() };
   }
   const own = db ?? openDatabase(settings.store);
-  const queue = new EmbeddedQueue(own, { lapMs: settings.lap });
+  const queue = new EmbeddedQueue(own, { lapMs: settings.lap, log });
   const close = async () => {
     await queue.close();
     if (!db) own.close();

@@ -37,9 +37,9 @@ export const checkWish = (registry: Registry, { machine: ref, input, key }: Wish
   return {
     id,
     machine: machine.ref,
-    input: checked.data,
+    input,
     body,
-    fingerprint: fingerprint(machine.id, checked.data),
+    fingerprint: fingerprint(machine.id, input),
   };
 };
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { QueueError, maxBodyBytes } from '../queue/queue.ts';
 import type { Target } from './commands/submit.ts';
@@ -13,6 +12,9 @@ import { accept, checkWish } from './submission.ts';
 import type { Checked, Wish } from './submission.ts';
 import { waitUntilFinal } from './wait.ts';
 import type { WaitOptions } from './wait.ts';
+
+/** Longer than any input that is allowed, escapes included. */
+const longestRow = 2 * maxBodyBytes;
 
 /** How many publishes may await their confirm at once. */
 const window = 256;
@@ -71,8 +73,7 @@ const submitRow = async (
 };
 
 const wishOf = (text: string, line: number, digest: string, machine: string): Wish | CliError => {
-  if (Buffer.byteLength(text) > 2 * maxBodyBytes)
-    return usage(`the row is longer than ${2 * maxBodyBytes} bytes`);
+  if (text.length > longestRow) return usage(`the row is longer than ${longestRow} characters`);
   let row: unknown;
   try {
     row = JSON.parse(text);
@@ -127,11 +128,24 @@ const digested = async (open: () => Readable, name: string): Promise<Rows> => {
   return {
     digest: hash.digest('base64url'),
     total,
-    lines: () => createInterface({ input: open(), crlfDelay: Infinity }),
+    lines: () => linesOf(open()),
   };
 };
 
 const newline = 10;
+
+/** Lines end with a line feed and nothing else: U+2028, which readline divides at as well, is legal inside JSON. */
+async function* linesOf(input: Readable): AsyncGenerator<string> {
+  const utf8 = new TextDecoder();
+  let rest = '';
+  for await (const chunk of input as AsyncIterable<Buffer>) {
+    const lines = (rest + utf8.decode(chunk, { stream: true })).split('\n');
+    // Of a line that is too long anyway, only so much is kept as shows it.
+    rest = lines.pop()!.slice(0, longestRow + 1);
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}
 
 const stopped = (error: unknown, line: number, accepted: number): unknown =>
   error instanceof QueueError

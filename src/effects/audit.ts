@@ -27,6 +27,10 @@ export const auditOverHttp = (url: URL, { connections }: { connections: number }
   };
 };
 
+/** A key as an HTTP header: a quoted string. A header is ASCII; JSON says everything in it, and no two keys become one. */
+export const idempotencyKeyHeader = (key: string): string =>
+  JSON.stringify(key).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 type Post = { entry: unknown; key: string; signal: AbortSignal; dispatcher: Agent };
 
 const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise<{ status: number }> => {
@@ -34,7 +38,7 @@ const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise
     method: 'POST',
     dispatcher,
     signal,
-    headers: { 'content-type': 'application/json', 'idempotency-key': JSON.stringify(key) },
+    headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKeyHeader(key) },
     body: JSON.stringify(entry),
   }).catch((error: unknown) => {
     throw new TransientError(`the audit service did not answer: ${messageOf(error)}`, { cause: error });

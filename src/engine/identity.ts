@@ -20,7 +20,12 @@ export const fingerprint = (machine: string, input: unknown): string =>
     .digest('base64url');
 
 /** The idempotency key of a call, on every attempt and for ever. */
-export const callKey = (runId: string, call: string): string => `${runId}/${call}`;
+export const callKey = (runId: string, call: string): string => {
+  const key = `${runId}/${call}`;
+  if (Buffer.byteLength(key) <= maxKeyBytes) return key;
+  // The alert's message id is its key: a long one gives way to its digest.
+  return `${createHash('sha256').update(runId).digest('base64url')}/${call}`;
+};
 
 /** Names the fields in which two inputs differ, for the reason of a conflict. */
 export const difference = (known: unknown, given: unknown): string => {

@@ -14,7 +14,7 @@ import { isFinal } from './run.ts';
 /** More local calls than this in one step is a loop. */
 const longestChain = 1000;
 
-/** @throws whatever the machine throws for this input: there is no run then. */
+/** `input` is what was submitted. @throws what its schema or the machine throws for it: there is no run then. */
 export const start = (machine: Machine, id: string, input: unknown, clock: Clock): Step =>
   chain(machine, begin(machine, id, input, clock), clock);
 
@@ -50,7 +50,10 @@ const begin = (machine: Machine, id: string, input: unknown, clock: Clock): Step
     createdAt: at,
     updatedAt: at,
   };
-  return conclude(blank, enter(machine.chart, { id, at, input }), { at, event: 'start' });
+  return conclude(blank, enter(machine.chart, { id, at, input: machine.input.parse(input) }), {
+    at,
+    event: 'start',
+  });
 };
 
 /**
@@ -253,10 +256,17 @@ const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
   return { run, transitions: [historyRow(before, run, cause)], writes: [] };
 };
 
+/** A delay that is no number would be a timer that never rings. */
+const wholeMs = (delay: number): number => {
+  if (!Number.isFinite(delay)) throw new Error(`a delay is ${delay} ms`);
+  return Math.ceil(delay);
+};
+
 const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): Run['timers'] => {
   const timers: Record<string, Timer> = { ...before };
   for (const request of requests) {
-    if (request.type === 'timer') timers[request.id] = { at: now + request.delay, event: request.event };
+    if (request.type === 'timer')
+      timers[request.id] = { at: now + wholeMs(request.delay), event: request.event };
     if (request.type === 'cancelTimer') delete timers[request.id];
   }
   return timers;

@@ -136,6 +136,7 @@ type Pending = { work: () => unknown; resolve: (value: unknown) => void; reject:
 /** Opens the store for reading and writing; creates and migrates it. @throws DatabaseError */
 export const openDatabase = (path: string): Database =>
   open(path, {}, (db) => {
+    versionOf(db, path); // before anything is changed: it may be another program's file
     // better-sqlite3 compiles NORMAL for WAL, which loses commits in a power cut.
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');

@@ -3,7 +3,7 @@
  * row to renew, however much it holds. Deleting the row lets go of everything (foreign keys set to NULL).
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Database } from './database.ts';
 
@@ -15,13 +15,16 @@ export const joinWorkers = (db: Database, id: string, now: number): void => {
   db.run(
     `INSERT INTO workers (id, host, pid, born, expires_at) VALUES (:id, :host, :pid, :born, :expiresAt)
      ON CONFLICT (id) DO UPDATE SET expires_at = :expiresAt`,
-    { id, host: hostname(), pid: process.pid, born: bornOf(process.pid) ?? '', expiresAt: now + leaseMs },
+    { id, host: here(), pid: process.pid, born: bornOf(process.pid) ?? '', expiresAt: now + leaseMs },
   );
 };
 
 /** False when another worker took this one for dead: it holds nothing any more. */
 export const renewLease = (db: Database, id: string, now: number): boolean =>
   db.run('UPDATE workers SET expires_at = :expiresAt WHERE id = :id', { id, expiresAt: now + leaseMs }) === 1;
+
+export const holdsLease = (db: Database, id: string): boolean =>
+  db.get('SELECT 1 FROM workers WHERE id = :id', { id }) !== undefined;
 
 export const removeWorker = (db: Database, id: string): void => {
   db.run('DELETE FROM workers WHERE id = :id', { id });
@@ -36,7 +39,20 @@ export const deadWorkers = (db: Database, now: number): string[] =>
 
 type WorkerRow = { id: string; host: string; pid: number; born: string; expires_at: number };
 
-const isGone = ({ host, pid, born }: WorkerRow): boolean => host === hostname() && bornOf(pid) !== born;
+/** A process that nothing is known of is judged by its lease alone. */
+const isGone = ({ host, pid, born }: WorkerRow): boolean =>
+  host === here() && born !== '' && bornOf(pid) !== born;
+
+/** Where a pid means something: containers may share a host's name, but not its processes. */
+const here = (): string => `${hostname()} ${pidNamespace()}`;
+
+const pidNamespace = (): string => {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return ''; // not Linux
+  }
+};
 
 /** What tells a process from a later one with the same pid; nothing when there is no such process. */
 const bornOf = (pid: number): string | undefined => {

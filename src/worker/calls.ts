@@ -86,6 +86,7 @@ export class Calls {
     const timeout = setTimeout(() => abort.abort(new TransientError(`no answer within ${limit} ms`)), limit);
     // The race does not rely on the call to heed its signal.
     const given = Promise.withResolvers<never>();
+    given.promise.catch(() => {}); // `perform` may throw before anyone waits for it
     signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
     try {
       const { output, receipt } = await Promise.race([

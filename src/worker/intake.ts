@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { messageOf } from '../engine/errors.ts';
 import { fingerprint, keyProblem } from '../engine/identity.ts';
 import type { Machine } from '../engine/machine.ts';
 import type { Registry } from '../machines/registry.ts';
@@ -30,24 +31,16 @@ export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry):
   if (!ref) return refused('the message names no machine: set its type, or its routing key');
   const machine = registry.resolve(ref);
   if (!machine) return { type: 'unknownMachine', ref };
-  const input = parse(machine, body);
-  if (typeof input === 'string') return refused(input);
-  return {
-    type: 'accepted',
-    request: { id, machine, input: input.value, fingerprint: fingerprint(machine.id, input.value) },
-  };
-};
-
-/** The checked input, or what is wrong with it. */
-const parse = (machine: Machine, body: Buffer): { value: unknown } | string => {
-  let json: unknown;
   try {
-    json = JSON.parse(strictUtf8.decode(body));
-  } catch {
-    return 'the input is not JSON';
+    const input = JSON.parse(strictUtf8.decode(body)) as unknown;
+    const checked = machine.input.safeParse(input);
+    if (!checked.success) return refused(schemaProblems(checked.error));
+    // As it was submitted: what a schema adds may be another thing the next time, or in the next version.
+    return { type: 'accepted', request: { id, machine, input, fingerprint: fingerprint(machine.id, input) } };
+  } catch (error) {
+    // No UTF-8, no JSON, nested too deeply, or a transform of the schema throws.
+    return refused(`the input cannot be read: ${messageOf(error)}`);
   }
-  const checked = machine.input.safeParse(json);
-  return checked.success ? { value: checked.data } : schemaProblems(checked.error);
 };
 
 /** `title: is empty; color: is not a known field` */

@@ -10,6 +10,8 @@ export type DeliveryMail = {
   readonly delivery: Delivery;
   readonly request: Request;
   readonly since: number;
+  /** It was in hand before, and its run was let go of: its `redelivered` says nothing about who holds that now. */
+  readonly again?: boolean;
 };
 
 /** What can come into a worker's inbox. */
@@ -17,6 +19,8 @@ export type Mail =
   | DeliveryMail
   | { readonly type: 'incident'; readonly run: string; readonly incident: Incident }
   | { readonly type: 'resumed'; readonly resumed: Resumed }
+  /** Whoever posted it waits until it is reached. */
+  | { readonly type: 'marker'; readonly reached: () => void }
   /** A person took the run. */
   | { readonly type: 'evicted'; readonly run: string }
   /** The database refused a write of the step; the run fails with that reason instead. */

@@ -1,4 +1,5 @@
 import { messageOf } from '../engine/errors.ts';
+import { suspectAfter } from '../store/store.ts';
 import type { Resumed, WorkerStore } from '../store/store.ts';
 import type { Log } from './log.ts';
 
@@ -27,7 +28,8 @@ export type TenureOptions = {
 /** A worker's claim on its runs: the lease, and the search for runs that nobody holds. */
 export class Tenure {
   readonly #options: TenureOptions;
-  #renewedAt = 0;
+  #renewedAt = -Infinity;
+  #fails = false;
   #wake = Promise.withResolvers<void>();
   #watching: Promise<void> | undefined;
   #stopped = false;
@@ -72,6 +74,7 @@ export class Tenure {
   async #look(): Promise<void> {
     if (performance.now() - this.#renewedAt > tickMs / 2) await this.#renew();
     await this.#resume();
+    this.#fails = false;
   }
 
   async #renew(): Promise<void> {
@@ -83,7 +86,7 @@ export class Tenure {
       await store.join(worker);
     }
     for (const run of evicted) onEvicted(run);
-    await settled();
+    if (evicted.length > 0) await settled();
   }
 
   async #resume(): Promise<void> {
@@ -94,10 +97,14 @@ export class Tenure {
       page = resumed.length;
       if (page > 0) log.info({ runs: page }, 'resumed unfinished runs');
       await settled();
+      // Suspects come one at a time: the next one need not wait for a tick.
+      if (resumed.some(({ resumes }) => resumes > suspectAfter)) this.#wake.resolve();
     }
   }
 
   #complain(error: unknown): void {
-    this.#options.log.warn({ error: messageOf(error) }, 'the lease could not be renewed; trying again');
+    if (!this.#fails)
+      this.#options.log.warn({ error: messageOf(error) }, 'the lease could not be renewed; trying again');
+    this.#fails = true;
   }
 }

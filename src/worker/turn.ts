@@ -48,6 +48,8 @@ export class Turn {
         return this.#incident(mail.run, mail.incident);
       case 'resumed':
         return this.#resume(mail.resumed);
+      case 'marker':
+        return undefined;
       case 'evicted':
         this.evicted.push(mail.run);
         return undefined;
@@ -137,7 +139,8 @@ export class Turn {
     const { clock } = this.#context;
     const reason = `the store refused a write: ${error}`;
     const step = base ? fail(base, reason, clock) : startFailed(machine, id, input, reason, clock);
-    this.drafts.set(id, { id, machine, base, input, step, deliveries });
+    const joined = this.drafts.get(id)?.deliveries ?? [];
+    this.drafts.set(id, { id, machine, base, input, step, deliveries: [...deliveries, ...joined] });
   }
 
   #advance(draft: Draft, advanceRun: (machine: Machine, run: Run) => Step | undefined): void {

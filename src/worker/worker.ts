@@ -77,7 +77,7 @@ export class Worker {
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
       onTick: () => this.#releaseLongHeld(),
-      settled: () => this.#quiet(),
+      settled: () => this.#seen(),
     });
   }
 
@@ -119,6 +119,11 @@ export class Worker {
     while (this.#turning) await this.#turning;
   }
 
+  /** Resolves when the turn is over that takes what is in the inbox now: under load it is never empty. */
+  #seen(): Promise<void> {
+    return new Promise((resolve) => this.#post({ type: 'marker', reached: resolve }));
+  }
+
   #post(mail: Mail): void {
     this.#inbox.push(mail);
     // After the I/O of this round has been read, so that its messages and answers share a commit.
@@ -133,10 +138,16 @@ export class Worker {
         if (this.#storeFails) this.#options.log.info({}, 'the store works again');
         this.#storeFails = false;
       } catch (error) {
-        await this.#takeAgain(mail, error);
+        await this.#takeAgain(
+          mail.filter(({ type }) => type !== 'marker'),
+          error,
+        );
+      } finally {
+        for (const item of mail) if (item.type === 'marker') item.reached();
       }
       if (this.#storeFails && this.#draining) break;
     }
+    for (const item of this.#inbox) if (item.type === 'marker') item.reached(); // nobody waits for a store that fails
     this.#turning = undefined;
   }
 
@@ -155,7 +166,8 @@ export class Worker {
     const wanted = new Map<string, { id: string; redelivered: boolean }>();
     for (const item of mail) {
       if (item.type !== 'delivery' || this.#held.has(item.request.id)) continue;
-      const redelivered = item.delivery.redelivered || (wanted.get(item.request.id)?.redelivered ?? false);
+      const redelivered =
+        (item.delivery.redelivered && !item.again) || (wanted.get(item.request.id)?.redelivered ?? false);
       wanted.set(item.request.id, { id: item.request.id, redelivered });
     }
     if (wanted.size === 0) return new Map();
@@ -211,7 +223,7 @@ export class Worker {
     const held = this.#held.get(id);
     held?.stop();
     this.#held.delete(id);
-    for (const mail of [...(held?.deliveries ?? []), ...deliveries]) this.#post(mail);
+    for (const mail of [...(held?.deliveries ?? []), ...deliveries]) this.#post({ ...mail, again: true });
   }
 
   #letGoOfAll(): void {

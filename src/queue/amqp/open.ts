@@ -9,7 +9,7 @@ import type { Address } from '../../amqp/url.ts';
 import type { Depth, Queue } from '../queue.ts';
 import { AmqpConsumer } from './consumer.ts';
 import { amqpDeadLetters } from './dead-letters.ts';
-import { asQueueError, translated } from './errors.ts';
+import { accepted, asQueueError, translated } from './errors.ts';
 import { toDeadLetter, toSubmission } from './message.ts';
 
 export type AmqpOptions = {
@@ -72,7 +72,7 @@ const queueOf = ({ log, tls, patience, address, topology, publisher }: Parts): Q
     translated(publisher.publish(toDeadLetter(topology, message, error, Date.now()), { patience }));
   return {
     name: address.name,
-    publish: (submission) => translated(publisher.publish(toSubmission(topology, submission), { patience })),
+    publish: (submission) => accepted(publisher.publish(toSubmission(topology, submission), { patience })),
     consume: (consumerOptions) => {
       const consumer = new AmqpConsumer({ address, tls, log, topology, bury }, consumerOptions);
       consumers.add(consumer);

@@ -1,3 +1,4 @@
+import { messageOf } from '../../engine/errors.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { joinWorkers, renewLease } from '../../sqlite/workers.ts';
@@ -6,8 +7,16 @@ import { keepDeadLetter } from './dead-letters.ts';
 
 type Row = { seq: number; id: string | null; machine: string | null; body: Buffer; deliveries: number };
 
+/** A longer `setTimeout` than 2^31 ms fires at once; an hour is far enough. */
+const longestSleepMs = 3_600_000;
+
 /** How long after a failed look at the file the next one comes, in ms. */
 const againMs = 500;
+
+/** Where the queue tells of its troubles; pino fits. */
+export type EmbeddedLog = Record<'info' | 'warn', (details: object, message: string) => void>;
+
+type ConsumerSettings = { readonly lapMs: number; readonly now: () => number; readonly log: EmbeddedLog };
 
 /** Takes messages for a worker: held by its lease in the file, so that they go back when it dies. */
 export class EmbeddedConsumer implements Consumer {
@@ -15,21 +24,23 @@ export class EmbeddedConsumer implements Consumer {
   readonly #options: ConsumerOptions;
   readonly #lapMs: number;
   readonly #now: () => number;
+  readonly #log: EmbeddedLog;
   readonly #inHand = new Set<number>();
   readonly #settling = new Set<Promise<unknown>>();
   readonly #watcher: { close(): void };
   #timer: NodeJS.Timeout | undefined;
   #fetching: Promise<void> | undefined;
   #again = false;
-  #joined = false;
+  #isFailing = false;
   #stopped = false;
   #closed: Promise<void> | undefined;
 
-  constructor(db: Database, options: ConsumerOptions, { lapMs, now }: { lapMs: number; now: () => number }) {
+  constructor(db: Database, options: ConsumerOptions, { lapMs, now, log }: ConsumerSettings) {
     this.#db = db;
     this.#options = options;
     this.#lapMs = lapMs;
     this.#now = now;
+    this.#log = log;
     this.#watcher = watchCommits(db, () => this.wake());
     this.wake();
   }
@@ -67,7 +78,13 @@ export class EmbeddedConsumer implements Consumer {
   async #fetchAll(): Promise<void> {
     while (this.#again && !this.#stopped) {
       this.#again = false;
-      await this.#fetch().catch(() => this.#wakeAt(this.#now() + againMs));
+      try {
+        await this.#fetch();
+        this.#works();
+      } catch (error) {
+        this.#fails(error);
+        this.#wakeAt(this.#now() + againMs);
+      }
     }
     this.#fetching = undefined;
   }
@@ -78,7 +95,11 @@ export class EmbeddedConsumer implements Consumer {
     const next = this.#nextVisible();
     if (next === undefined) return;
     if (next > this.#now()) return this.#wakeAt(next);
-    const rows = await this.#db.write(() => this.#take(room));
+    const { rows, isLost } = await this.#db.write(() => ({
+      isLost: this.#rejoined(),
+      rows: this.#take(room),
+    }));
+    if (isLost) this.#lose();
     for (const row of rows) this.#inHand.add(row.seq);
     for (const row of rows) this.#options.onDelivery(this.#delivery(row));
     if (rows.length > 0) this.#again = true; // until nothing is left, or no room
@@ -86,30 +107,51 @@ export class EmbeddedConsumer implements Consumer {
 
   #nextVisible(): number | undefined {
     return this.#db.get<{ visible_at: number }>(
-      'SELECT visible_at FROM messages WHERE holder IS NULL ORDER BY visible_at, seq LIMIT 1',
+      'SELECT visible_at FROM messages WHERE holder IS NULL ORDER BY visible_at LIMIT 1',
     )?.visible_at;
   }
 
+  /** The oldest first, whether they are new (visible_at = 0, whatever the clock says) or back from a lap. */
   #take(room: number): Row[] {
-    this.#holdLease();
     return this.#db
       .all<Row>(
         `UPDATE messages SET holder = :worker, deliveries = deliveries + 1 WHERE seq IN (
-           SELECT seq FROM messages WHERE holder IS NULL AND visible_at <= :now ORDER BY visible_at, seq LIMIT :room)
+           SELECT * FROM (SELECT seq FROM messages
+             WHERE holder IS NULL AND visible_at = 0 ORDER BY seq LIMIT :room)
+           UNION ALL
+           SELECT * FROM (SELECT seq FROM messages
+             WHERE holder IS NULL AND visible_at BETWEEN 1 AND :now ORDER BY visible_at LIMIT :room)
+           ORDER BY seq LIMIT :room)
          RETURNING seq, id, machine, body, deliveries`,
         { worker: this.#options.worker, now: this.#now(), room },
       )
       .toSorted((one, two) => one.seq - two.seq); // RETURNING promises no order
   }
 
-  /** When the lease is gone, another worker took this one for dead, and its messages went back. */
-  #holdLease(): void {
-    const { worker, onLost } = this.#options;
-    if (renewLease(this.#db, worker, this.#now())) return;
+  /** True when the lease was gone: another worker took this one for dead, and its messages went back. */
+  #rejoined(): boolean {
+    const { worker } = this.#options;
+    if (renewLease(this.#db, worker, this.#now())) return false;
     joinWorkers(this.#db, worker, this.#now());
-    if (!this.#joined || this.#inHand.size === 0) return void (this.#joined = true);
+    return true;
+  }
+
+  #lose(): void {
+    if (this.#inHand.size === 0) return;
     this.#inHand.clear();
-    onLost();
+    this.#options.onLost();
+  }
+
+  /** One line a problem, however often it comes back. */
+  #fails(error: unknown): void {
+    if (!this.#isFailing)
+      this.#log.warn({ error: messageOf(error) }, 'the queue cannot hand out messages; it tries again');
+    this.#isFailing = true;
+  }
+
+  #works(): void {
+    if (this.#isFailing) this.#log.info({}, 'the queue works again');
+    this.#isFailing = false;
   }
 
   #delivery({ seq, id, machine, body, deliveries }: Row): Delivery {
@@ -129,13 +171,25 @@ export class EmbeddedConsumer implements Consumer {
   /** Once: a second settlement finds nothing in hand. What cannot be written stays held, and comes again. */
   async #settle(seq: number, write: () => unknown): Promise<void> {
     if (!this.#inHand.delete(seq)) return;
-    const settling = this.#db.write(write);
+    const settling = this.#written(write);
     this.#settling.add(settling);
     try {
       await settling;
     } finally {
       this.#settling.delete(settling);
       this.wake();
+    }
+  }
+
+  /** Again until it is written: a message that is held by this worker comes to nobody else. */
+  async #written(write: () => unknown): Promise<unknown> {
+    for (;;) {
+      try {
+        return await this.#db.write(write);
+      } catch (error) {
+        if (this.#stopped) throw error;
+        await new Promise((resolve) => setTimeout(resolve, againMs));
+      }
     }
   }
 
@@ -153,6 +207,7 @@ export class EmbeddedConsumer implements Consumer {
 
   #wakeAt(at: number): void {
     clearTimeout(this.#timer);
-    if (!this.#stopped) this.#timer = setTimeout(() => this.wake(), Math.max(1, at - this.#now()));
+    const delay = Math.min(Math.max(1, at - this.#now()), longestSleepMs);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.wake(), delay);
   }
 }

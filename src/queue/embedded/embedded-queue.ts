@@ -3,10 +3,20 @@ import type { Consumer, ConsumerOptions, DeadLetters, Depth, Message, Queue, Sub
 import { QueueError } from '../queue.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
 import { EmbeddedConsumer } from './consumer.ts';
+import type { EmbeddedLog } from './consumer.ts';
 import { toDeadLetter } from './dead-letters.ts';
 import type { DeadLetterRow } from './dead-letters.ts';
 
 const defaultLapMs = 300_000;
+
+export type EmbeddedOptions = {
+  /** How long a delivery that is handed back waits. */
+  readonly lapMs?: number;
+  readonly now?: () => number;
+  readonly log?: EmbeddedLog;
+};
+
+const silent: EmbeddedLog = { info() {}, warn() {} };
 
 /**
  * The queue for those who have no broker: tables in the store's own file, shared by all processes that open
@@ -17,16 +27,15 @@ export class EmbeddedQueue implements Queue {
   readonly #db: Database;
   readonly #lapMs: number;
   readonly #now: () => number;
+  readonly #log: EmbeddedLog;
   readonly #consumers = new Set<EmbeddedConsumer>();
 
-  constructor(
-    db: Database,
-    { lapMs = defaultLapMs, now = Date.now }: { lapMs?: number; now?: () => number } = {},
-  ) {
+  constructor(db: Database, { lapMs = defaultLapMs, now = Date.now, log = silent }: EmbeddedOptions = {}) {
     this.name = `embedded in ${db.path}`;
     this.#db = db;
     this.#lapMs = lapMs;
     this.#now = now;
+    this.#log = log;
   }
 
   async publish(submission: Submission): Promise<void> {
@@ -35,7 +44,11 @@ export class EmbeddedQueue implements Queue {
   }
 
   consume(options: ConsumerOptions): Consumer {
-    const consumer = new EmbeddedConsumer(this.#db, options, { lapMs: this.#lapMs, now: this.#now });
+    const consumer = new EmbeddedConsumer(this.#db, options, {
+      lapMs: this.#lapMs,
+      now: this.#now,
+      log: this.#log,
+    });
     this.#consumers.add(consumer);
     return consumer;
   }
@@ -73,11 +86,10 @@ export class EmbeddedQueue implements Queue {
   }
 
   #insert({ id, machine, body }: Message): void {
-    this.#db.run('INSERT INTO messages (id, machine, body, visible_at) VALUES (:id, :machine, :body, :now)', {
+    this.#db.run('INSERT INTO messages (id, machine, body, visible_at) VALUES (:id, :machine, :body, 0)', {
       id: id ?? null,
       machine: machine ?? null,
       body,
-      now: this.#now(),
     });
   }
 

@@ -51,7 +51,6 @@ export const commitAny = (db: Database, change: Change): Outcome =>
 
 /** The record, its history and its own writes: all of them, or none. */
 const commitChange = (db: Database, change: Change, writeRun: (change: Change) => number): Outcome => {
-  if (change.writes.length === 0) return keep(db, change, writeRun);
   try {
     return db.attempt(() => keep(db, change, writeRun));
   } catch (error) {

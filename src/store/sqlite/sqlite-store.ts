@@ -2,7 +2,8 @@ import type { Run, Transition } from '../../engine/run.ts';
 import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
-import { deadWorkers, joinWorkers, removeWorker, renewLease } from '../../sqlite/workers.ts';
+import { DatabaseError } from '../../sqlite/errors.ts';
+import { deadWorkers, holdsLease, joinWorkers, removeWorker, renewLease } from '../../sqlite/workers.ts';
 import type {
   CensusRow,
   Change,
@@ -75,13 +76,18 @@ export class SqliteStore implements Store {
     const rows = wanted.map(({ id }) => this.#row(id));
     // New runs and finished ones, nearly all of them, need no transaction.
     if (rows.every((row) => !row || isFinal(row))) return rows.map(settledClaim);
-    return this.#db.write(() =>
-      wanted.map(({ id, redelivered }) => this.#claimOne(worker, refs, id, redelivered)),
-    );
+    return this.#db.write(() => {
+      this.#mustHoldLease(worker);
+      return wanted.map(({ id, redelivered }) => this.#claimOne(worker, refs, id, redelivered));
+    });
   }
 
   commit(worker: string, changes: readonly Change[]): Promise<Outcome[]> {
-    return this.#db.write(() => changes.map((change) => commitOwn(this.#db, worker, change)));
+    const creates = changes.some(({ expected }) => expected === null);
+    return this.#db.write(() => {
+      if (creates) this.#mustHoldLease(worker);
+      return changes.map((change) => commitOwn(this.#db, worker, change));
+    });
   }
 
   amend(change: Change & { expected: number }): Promise<Outcome> {
@@ -137,6 +143,11 @@ export class SqliteStore implements Store {
        WHERE status = 'active' AND machine || '@' || version NOT IN (SELECT value FROM json_each(:refs)) GROUP BY ref`,
       { refs: JSON.stringify(refs) },
     );
+  }
+
+  /** A worker that was taken for dead can own nothing until it knows, and has joined again. */
+  #mustHoldLease(worker: string): void {
+    if (!holdsLease(this.#db, worker)) throw new DatabaseError('unavailable', 'the lease ran out');
   }
 
   #row(id: string): RunRow | undefined {
