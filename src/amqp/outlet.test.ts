@@ -21,7 +21,6 @@ const scripted = () => {
   });
   const session = { model: {} as ChannelModel, drop: () => {} };
   const outlet = new Outlet(session, channel as unknown as ConfirmChannel, 'amqp://here/');
-  // oxlint-enable typescript/no-unsafe-type-assertion
   const send = (messageId: string) =>
     outlet
       .send({ exchange: 'events', routingKey: 'a', body: Buffer.alloc(0), properties: { messageId } })

@@ -7,6 +7,12 @@ import { keepDeadLetter } from './dead-letters.ts';
 
 type Row = { seq: number; id: string | null; machine: string | null; body: Buffer; deliveries: number };
 
+/** A published message is ready whatever the clock says: it may have been set back since. */
+const published = 'SELECT seq FROM messages WHERE holder IS NULL AND visible_at = 0 ORDER BY seq LIMIT :room';
+
+const returned = `SELECT seq FROM messages
+  WHERE holder IS NULL AND visible_at BETWEEN 1 AND :now ORDER BY visible_at LIMIT :room`;
+
 /** A longer `setTimeout` than 2^31 ms fires at once; an hour is far enough. */
 const longestSleepMs = 3_600_000;
 
@@ -32,6 +38,7 @@ export class EmbeddedConsumer implements Consumer {
   #fetching: Promise<void> | undefined;
   #again = false;
   #isFailing = false;
+  #newFirst = false;
   #stopped = false;
   #closed: Promise<void> | undefined;
 
@@ -111,17 +118,14 @@ export class EmbeddedConsumer implements Consumer {
     )?.visible_at;
   }
 
-  /** The oldest first, whether they are new (visible_at = 0, whatever the clock says) or back from a lap. */
+  /** New messages and those back from a lap take turns to be first, so that neither keeps the other waiting. */
   #take(room: number): Row[] {
+    this.#newFirst = !this.#newFirst;
+    const [first, second] = this.#newFirst ? [published, returned] : [returned, published];
     return this.#db
       .all<Row>(
-        `UPDATE messages SET holder = :worker, deliveries = deliveries + 1 WHERE seq IN (
-           SELECT * FROM (SELECT seq FROM messages
-             WHERE holder IS NULL AND visible_at = 0 ORDER BY seq LIMIT :room)
-           UNION ALL
-           SELECT * FROM (SELECT seq FROM messages
-             WHERE holder IS NULL AND visible_at BETWEEN 1 AND :now ORDER BY visible_at LIMIT :room)
-           ORDER BY seq LIMIT :room)
+        `UPDATE messages SET holder = :worker, deliveries = deliveries + 1
+         WHERE seq IN (SELECT * FROM (${first}) UNION ALL SELECT * FROM (${second}) LIMIT :room)
          RETURNING seq, id, machine, body, deliveries`,
         { worker: this.#options.worker, now: this.#now(), room },
       )
