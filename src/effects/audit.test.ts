@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PermanentError, TransientError } from '../engine/errors.ts';
-import { auditOverHttp, parseRetryAfter } from './audit.ts';
+import { auditOverHttp, idempotencyKeyHeader, parseRetryAfter } from './audit.ts';
 
 const serve = async (answer: (request: IncomingMessage, response: ServerResponse) => void) => {
   const server = createServer(answer).listen(0, '127.0.0.1');
@@ -15,8 +15,8 @@ const serve = async (answer: (request: IncomingMessage, response: ServerResponse
     server.closeAllConnections();
     server.close();
   });
-  const perform = (signal = new AbortController().signal) =>
-    audit.perform({ action: 'x' } as never, { key: 'k"1/sendAudit', attempt: 1, signal });
+  const perform = (signal = new AbortController().signal, key = 'k"1/sendAudit') =>
+    audit.perform({ action: 'x' } as never, { key, attempt: 1, signal });
   return { perform, server };
 };
 
@@ -35,6 +35,34 @@ test('an entry is posted as JSON with its key as a quoted string, and the status
     'idempotency-key': '"k\\"1/sendAudit"',
   });
   expect(JSON.parse(body)).toEqual({ action: 'x' });
+});
+
+const anyCharacters = [
+  'order-1',
+  'bestellung-ü',
+  '订单-4711',
+  'cafe\u0301',
+  'caf\u00e9',
+  '🙂',
+  'a\u2028b',
+  'a\\u00fc',
+  '\ud83d',
+];
+
+test('a key of any characters reaches the receiver as it is', async () => {
+  const keys: unknown[] = [];
+  const { perform } = await serve((request, response) => {
+    keys.push(JSON.parse(String(request.headers['idempotency-key'])));
+    response.writeHead(201).end();
+  });
+  for (const key of anyCharacters) await perform(undefined, key);
+  expect(keys).toEqual(anyCharacters);
+});
+
+test('the header of a key is ASCII, and no two keys have the same', () => {
+  const headers = anyCharacters.map(idempotencyKeyHeader);
+  for (const header of headers) expect(header).toMatch(/^"[ -~]*"$/);
+  expect(new Set(headers).size).toBe(anyCharacters.length);
 });
 
 describe('an answer', () => {

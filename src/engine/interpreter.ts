@@ -209,7 +209,7 @@ const answerLocal = (machine: Machine, run: Run, clock: Clock): Step | undefined
   const step = answered(
     machine,
     run,
-    { type: 'answered', call: call.id, attempt: call.attempt, duration: 0, result },
+    { type: 'answered', call: call.id, attempt: call.attempt, duration: null, result },
     clock,
   );
   return step && { ...step, writes };

@@ -91,7 +91,8 @@ export type Incident =
       readonly type: 'answered';
       readonly call: string;
       readonly attempt: number;
-      readonly duration: number;
+      /** Of the attempt, in ms; a local call has none worth telling. */
+      readonly duration: number | null;
       readonly result: CallResult;
     }
   | { readonly type: 'due'; readonly timer: string; readonly at: number }

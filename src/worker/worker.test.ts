@@ -1,10 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { setup } from 'xstate';
+import { z } from 'zod';
 import { testClock } from '../../test/harness/engine.ts';
-import type { RemoteCall } from '../engine/definition.ts';
+import { call } from '../engine/definition.ts';
+import type { Definition, RemoteCall } from '../engine/definition.ts';
 import { PermanentError, TransientError } from '../engine/errors.ts';
+import { start } from '../engine/interpreter.ts';
 import { createTodo } from '../machines/create-todo.ts';
 import { createRegistry } from '../machines/registry.ts';
 import type { ConsumerOptions, Delivery, Queue } from '../queue/queue.ts';
@@ -51,26 +56,26 @@ type Script = { sendAlert?: RemoteCall['perform']; sendAudit?: RemoteCall['perfo
 
 const begin = async (
   script: Script = {},
-  change: Partial<WorkerOptions> & { wrap?: (store: Store) => Store } = {},
+  change: Partial<WorkerOptions> & { wrap?: (store: Store) => Store; machines?: Definition[] } = {},
 ) => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
   const db = openDatabase(join(folder, 'store.db'));
   const store = new SqliteStore(db);
   const told: Told[] = [];
   const { queue, deliver, lost } = handFed(told);
-  const call = (name: string, perform: RemoteCall['perform'] = async () => ({})): RemoteCall => ({
+  const noted = (name: string, perform: RemoteCall['perform'] = async () => ({})): RemoteCall => ({
     perform: (input, context) => {
       told.push({ what: name, run: context.key });
       return perform(input, context);
     },
   });
   const definition = createTodo({
-    sendAlert: call('alert', script.sendAlert),
-    sendAudit: call('audit', script.sendAudit),
+    sendAlert: noted('alert', script.sendAlert),
+    sendAudit: noted('audit', script.sendAudit),
   });
-  const registry = createRegistry([definition]);
+  const { wrap = (same) => same, machines = [], ...options } = change;
+  const registry = createRegistry([definition, ...machines]);
   await store.prepare(registry.machines);
-  const { wrap = (same) => same, ...options } = change;
   const worker = new Worker({ id: 'w', store: wrap(store), queue, registry, log: silent, ...options });
   onTestFinished(async () => {
     await worker.drain();
@@ -84,7 +89,17 @@ const begin = async (
       timeout: 5000,
       interval: 5,
     });
-  return { worker, store, db, deliver, lost, told, whats, see };
+  /** Unfinished runs of another worker. */
+  const others = async (...ids: string[]) => {
+    await store.join('other');
+    const clock = testClock();
+    const machine = registry.resolve('create-todo')!;
+    await store.commit(
+      'other',
+      ids.map((id) => ({ ...start(machine, id, milk, clock), expected: null })),
+    );
+  };
+  return { worker, store, db, deliver, lost, told, whats, see, others };
 };
 
 /** A call that goes on until the test is over. */
@@ -95,17 +110,57 @@ const endless = () => {
 
 const milk = { title: 'Buy milk' };
 
-/** A store whose commits can be told to fail, and which says when they happen. */
-const wrapCommit =
-  (commit: (store: Store, ...args: Parameters<Store['commit']>) => ReturnType<Store['commit']>) =>
-  (store: Store): Store =>
-    new Proxy(store, {
+/** A store of which some methods are others. */
+const replacing =
+  (replace: (store: Store) => Partial<Store>) =>
+  (store: Store): Store => {
+    const replaced = replace(store);
+    return new Proxy(store, {
       get: (target, name) => {
-        if (name === 'commit') return (...args: Parameters<Store['commit']>) => commit(target, ...args);
+        if (name in replaced) return Reflect.get(replaced, name) as unknown;
         const member = Reflect.get(target, name, target) as unknown;
         return typeof member === 'function' ? (member.bind(target) as unknown) : member;
       },
     });
+  };
+
+/** A store whose commits can be told to fail, and which says when they happen. */
+const wrapCommit = (
+  commit: (store: Store, ...args: Parameters<Store['commit']>) => ReturnType<Store['commit']>,
+) => replacing((store) => ({ commit: (...args) => commit(store, ...args) }));
+
+/** A machine of one call, which is tried again after a delay. */
+const pinging = ({
+  input = z.object({}),
+  perform = async () => ({}),
+  delay = () => 1,
+}: {
+  input?: z.ZodType;
+  perform?: RemoteCall['perform'];
+  delay?: () => number;
+}): Definition => ({
+  machine: setup({ actors: { ping: call<void, object>() }, delays: { backoff: delay } }).createMachine({
+    id: 'ping',
+    version: '1',
+    initial: 'pinging',
+    states: {
+      pinging: { invoke: { src: 'ping', input: {}, onDone: 'done', onError: 'waiting' } },
+      waiting: { after: { backoff: 'pinging' } },
+      done: { type: 'final' },
+    },
+  }),
+  input,
+  remote: { ping: { perform } },
+});
+
+const ping = { machine: 'ping' };
+
+/** Another worker, for whose clock every lease has run out: what it sees after a pause of this process. */
+const loseLease = async (path: string) => {
+  const db = openDatabase(path);
+  await new SqliteStore(db, () => Date.now() + 20_000).renew('x');
+  db.close();
+};
 
 describe('a delivery', () => {
   test('is acked once, after the commit that made its run final', async () => {
@@ -370,4 +425,202 @@ test('what another commit took from this worker is let go of: its late answer ch
   await see('later');
   expect((await store.get('r1'))!.state).toBe('sendingAudit');
   expect(whats()).not.toContain('ack');
+});
+
+test('what another worker took from a late one is not taken back: the old delivery tells nothing of that', async () => {
+  const answer = Promise.withResolvers<object>();
+  const { deliver, see, store, whats } = await begin({ sendAudit: () => answer.promise });
+  deliver('r1', milk, { redelivered: true });
+  await see('audit');
+  await store.join('other');
+  await store.claim('other', ['create-todo@1'], [{ id: 'r1', redelivered: true }]);
+  const before = await store.get('r1');
+  answer.resolve({});
+  await see('later');
+  expect(whats()).toEqual(['alert', 'audit', 'later']);
+  expect(await store.resume('other', ['create-todo@1'], 10)).toEqual([]); // it is still its own
+  expect(await store.get('r1')).toEqual(before);
+});
+
+describe('a lease', () => {
+  test('is renewed while the inbox is never empty', { timeout: 4000 }, async () => {
+    const renewed = Promise.withResolvers<void>();
+    let renewals = 0;
+    let runs = 0;
+    let feeds = true;
+    const { deliver } = await begin(
+      {},
+      {
+        wrap: replacing((store) => ({
+          renew: (worker) => {
+            renewals += 1;
+            if (renewals === 3) renewed.resolve();
+            return store.renew(worker);
+          },
+          // There is new mail before any turn ends.
+          commit: (worker, changes) => {
+            if (feeds) deliver(`r${(runs += 1)}`, milk);
+            return store.commit(worker, changes);
+          },
+        })),
+      },
+    );
+    onTestFinished(() => void (feeds = false));
+    deliver('r0', milk);
+    await renewed.promise;
+    expect(runs).toBeGreaterThan(0);
+  });
+
+  test('that was lost makes no new run fail: it begins when the worker has joined again', async () => {
+    const { deliver, see, store, db } = await begin();
+    await loseLease(db.path);
+    deliver('r1', milk);
+    await see('ack');
+    expect(await store.get('r1')).toMatchObject({ status: 'done' });
+    expect(db.all('SELECT id FROM todos')).toEqual([{ id: 'r1' }]);
+  });
+
+  test('that was lost does not keep the worker from a run whose message came again', async () => {
+    const { deliver, see, store, db, others } = await begin();
+    await others('r1');
+    await loseLease(db.path);
+    deliver('r1', milk, { redelivered: true });
+    await see('ack');
+    expect(await store.get('r1')).toMatchObject({ status: 'done' });
+  });
+});
+
+test('suspects are resumed one after the other, without waiting for a tick', async () => {
+  const { store, db, others, see } = await begin();
+  const ids = Array.from({ length: 20 }, (_, index) => `r${index}`);
+  await others(...ids);
+  // As if they had taken two workers down.
+  await db.write(() => db.exec("UPDATE runs SET resumes = 2; DELETE FROM workers WHERE id = 'other'"));
+  await see('audit', ids.length);
+  await vi.waitFor(async () =>
+    expect((await store.list({ limit: 100 })).map(({ status }) => status)).toEqual(ids.map(() => 'done')),
+  );
+});
+
+describe('an input that cannot be read', () => {
+  const deep = `{"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
+  test.each<[string, z.ZodType, string]>([
+    ['its schema throws', z.object({ url: z.string().transform((url) => new URL(url)) }), '{"url":"no url"}'],
+    ['it is nested too deeply', z.object({ x: z.unknown() }), deep],
+  ])('because %s is dead-lettered, and the others go on', async (_, input, body) => {
+    const { deliver, see, told } = await begin({}, { machines: [pinging({ input })] });
+    deliver('before', milk);
+    deliver('bad', body, ping);
+    deliver('after', milk);
+    await see('ack', 2);
+    await see('dead: the input cannot be read: ');
+    expect(told.filter(({ what }) => what === 'ack').map(({ run }) => run)).toEqual(['before', 'after']);
+  });
+});
+
+test('what a schema adds by chance makes no conflict of a message that comes twice', async () => {
+  const input = z.object({ token: z.string().default(() => randomUUID()) });
+  const { deliver, see, told } = await begin({}, { machines: [pinging({ input })] });
+  deliver('r1', {}, ping);
+  deliver('r1', {}, ping);
+  await see('ack', 2);
+  deliver('r1', {}, { ...ping, redelivered: true });
+  await see('ack', 3);
+  deliver('r1', { token: 'mine' }, ping);
+  await see('dead: conflict');
+  expect(told).toHaveLength(4);
+});
+
+describe('a call that throws instead of rejecting', () => {
+  /** What would end the process. */
+  const rejections = () => {
+    const unhandled = vi.fn<(reason: unknown) => void>();
+    process.on('unhandledRejection', unhandled);
+    onTestFinished(() => void process.off('unhandledRejection', unhandled));
+    return unhandled;
+  };
+
+  test('fails its run when the error is permanent', async () => {
+    const unhandled = rejections();
+    const sendAudit = () => {
+      throw new PermanentError('no address');
+    };
+    const { deliver, see, store } = await begin({ sendAudit });
+    deliver('r1', milk);
+    await see('ack');
+    expect(await store.get('r1')).toMatchObject({ status: 'failed', reason: 'no address' });
+    await new Promise(setImmediate);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  test('is tried again when the error is not', async () => {
+    const unhandled = rejections();
+    let calls = 0;
+    const sendAudit = async () => ({});
+    const sendAlert = () => {
+      calls += 1;
+      if (calls === 1) throw new TypeError('cannot read properties of undefined');
+      return sendAudit();
+    };
+    const { deliver, see, store } = await begin({ sendAlert, sendAudit });
+    deliver('r1', milk);
+    await see('ack');
+    expect(calls).toBe(2);
+    expect(await store.get('r1')).toMatchObject({ status: 'done' });
+    await new Promise(setImmediate);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+});
+
+describe('a delay', () => {
+  const busyOnce = () => {
+    let calls = 0;
+    return async () => {
+      calls += 1;
+      if (calls === 1) throw new TransientError('busy');
+      return {};
+    };
+  };
+
+  test('may be a fraction of a millisecond', async () => {
+    const machines = [pinging({ perform: busyOnce(), delay: () => 0.3 })];
+    const { deliver, see, store } = await begin({}, { machines });
+    deliver('r1', {}, ping);
+    await see('ack');
+    expect(await store.get('r1')).toMatchObject({ status: 'done' });
+  });
+
+  test('that is no number fails its run with the reason, and no other run', async () => {
+    const machines = [pinging({ perform: busyOnce(), delay: () => NaN })];
+    const { deliver, see, store } = await begin({}, { machines });
+    deliver('r1', {}, ping);
+    deliver('r2', milk);
+    await see('ack', 2);
+    expect(await store.get('r1')).toMatchObject({
+      status: 'failed',
+      failedIn: 'pinging',
+      reason: 'the machine threw: a delay is NaN ms',
+    });
+    expect(await store.get('r2')).toMatchObject({ status: 'done' });
+  });
+});
+
+test('a delivery that comes while its run is being rejected is settled with it', async () => {
+  let commits = 0;
+  const { deliver, see, store, db } = await begin(
+    {},
+    {
+      wrap: wrapCommit((target, worker, changes) => {
+        commits += 1;
+        if (commits === 1) deliver('r1', milk);
+        return target.commit(worker, changes);
+      }),
+    },
+  );
+  await db.write(() =>
+    db.exec("CREATE TRIGGER strict BEFORE INSERT ON todos BEGIN SELECT raise(ABORT, 'no todos'); END"),
+  );
+  deliver('r1', milk);
+  await see('ack', 2);
+  expect(await store.get('r1')).toMatchObject({ status: 'failed', failedIn: 'saving' });
 });

@@ -1,10 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { tempDir } from '../../../test/harness/tmp.ts';
 import { openDatabase } from '../../sqlite/database.ts';
 import type { Database } from '../../sqlite/database.ts';
+import { DatabaseError } from '../../sqlite/errors.ts';
+import { inbox, publish } from '../inbox.suite.ts';
 import { describeQueue } from '../queue.suite.ts';
 import { EmbeddedQueue } from './embedded-queue.ts';
+import type { EmbeddedOptions } from './embedded-queue.ts';
 
 const lap = 1500;
 
@@ -29,4 +34,81 @@ describeQueue('embedded', {
       },
     };
   },
+});
+
+const open = (options: EmbeddedOptions = {}) => {
+  const db = openDatabase(join(tempDir(), 'queue.db'));
+  const queue = new EmbeddedQueue(db, options);
+  onTestFinished(async () => {
+    await queue.close();
+    db.close();
+  });
+  return { db, queue };
+};
+
+describe('a settlement that cannot be written at first', () => {
+  const locked = new DatabaseError('unavailable', 'another process keeps it locked');
+  const nothing = { ready: 0, waiting: 0, dead: 0 };
+
+  test.each([
+    ['ack', { messages: 0, depth: nothing }],
+    ['later', { messages: 1, depth: { ...nothing, waiting: 1 } }],
+    ['deadLetter', { messages: 0, depth: { ...nothing, dead: 1 } }],
+  ] as const)('is written later: %s', async (how, { messages, depth }) => {
+    const { db, queue } = open();
+    await publish(queue, 'a');
+    const delivery = await inbox(queue).next();
+    const write = vi.spyOn(db, 'write').mockRejectedValueOnce(locked).mockRejectedValueOnce(locked);
+    const settled = delivery[how]('not JSON');
+    expect(write).toHaveBeenCalledOnce();
+    await vi.waitFor(async () => expect(await queue.depth()).toEqual(depth), { timeout: 5000 });
+    await settled;
+    expect(db.all('SELECT holder FROM messages')).toEqual(
+      Array.from({ length: messages }, () => ({ holder: null })),
+    );
+  });
+
+  test('is given up when the queue closes, and the message goes to another', async () => {
+    const { db, queue } = open();
+    await publish(queue, 'a');
+    const delivery = await inbox(queue).next();
+    vi.spyOn(db, 'write').mockRejectedValueOnce(locked).mockRejectedValueOnce(locked);
+    delivery.ack();
+    await queue.close();
+    const heir = new EmbeddedQueue(db);
+    const { message, redelivered } = await inbox(heir).next();
+    expect(message.id).toBe('a');
+    expect(redelivered).toBe(true);
+    await heir.close();
+  });
+});
+
+describe('the clock', () => {
+  test('that is set back by an hour does not delay what was published before', async () => {
+    let now = Date.now();
+    const { queue } = open({ now: () => now });
+    await publish(queue, 'a');
+    now -= 3_600_000;
+    const { next } = inbox(queue);
+    expect((await next()).message.id).toBe('a');
+    now -= 3_600_000;
+    await publish(queue, 'b');
+    expect((await next()).message.id).toBe('b');
+  });
+
+  test('is never asked to wake the queue later than a timer can last: a lap may take a month', async () => {
+    const { queue } = open({ lapMs: 30 * 86_400_000 });
+    await publish(queue, 'a');
+    const { next } = inbox(queue);
+    const delivery = await next();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => timers.mockRestore());
+    delivery.later();
+    const delays = await vi.waitFor(() => {
+      const long = timers.mock.calls.map(([, ms = 0]) => ms).filter((ms) => ms > 1_800_000);
+      expect(long).not.toEqual([]);
+      return long;
+    });
+    expect(Math.max(...delays)).toBeLessThan(2 ** 31); // more than that, and Node fires at once
+  });
 });
