@@ -214,4 +214,9 @@ program.addCommand(
     ['latency', 'latency --rate 200 --seconds 60', 'latency -o json'],
   ),
 );
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

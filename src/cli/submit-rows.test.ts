@@ -96,3 +96,9 @@ describe('the id of a row', () => {
     expect(other.ids.filter((id) => first.ids.includes(id))).toEqual(['order-4711']);
   });
 });
+
+test('a row that ends within a character is refused', async () => {
+  const { code, titles } = await submitFile(Buffer.concat([Buffer.from(row('a')), Buffer.of(0xc3)]));
+  expect(titles).toEqual([]);
+  expect(code).toBe(2);
+});

@@ -144,6 +144,7 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
     rest = lines.pop()!.slice(0, longestRow + 1);
     yield* lines;
   }
+  rest += utf8.decode(); // a character that the end cuts off is no JSON
   if (rest !== '') yield rest;
 }
 

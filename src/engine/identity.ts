@@ -24,8 +24,11 @@ export const callKey = (runId: string, call: string): string => {
   const key = `${runId}/${call}`;
   if (Buffer.byteLength(key) <= maxKeyBytes) return key;
   // The alert's message id is its key: a long one gives way to its digest.
-  return `${createHash('sha256').update(runId).digest('base64url')}/${call}`;
+  const short = `${digest(runId)}/${call}`;
+  return Buffer.byteLength(short) <= maxKeyBytes ? short : digest(key);
 };
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
 /** Names the fields in which two inputs differ, for the reason of a conflict. */
 export const difference = (known: unknown, given: unknown): string => {

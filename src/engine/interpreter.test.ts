@@ -102,6 +102,44 @@ describe('a timer', () => {
   });
 });
 
+describe('a delay', () => {
+  const resting = (ms: number) =>
+    toMachine({
+      machine: setup({ actors: { work: call<void, void>() }, delays: { rest: () => ms } }).createMachine({
+        id: 'resting',
+        version: '1',
+        initial: 'working',
+        states: {
+          working: { invoke: { src: 'work', onDone: 'resting' } },
+          resting: { after: { rest: 'done' } },
+          done: { type: 'final' },
+        },
+      }),
+      input: z.unknown(),
+      remote: { work: neverCalled },
+    });
+  const rest = (ms: number) => {
+    const { run } = start(resting(ms), 'r1', {}, clock);
+    return advance(resting(ms), run, answerTo(resting(ms), run, ok()), clock)!.run;
+  };
+
+  test.each([
+    [0.1, 1],
+    [99.5, 100],
+    [100, 100],
+  ])('of %d ms lasts %d ms: a time is a whole number', (ms, whole) => {
+    expect(rest(ms)).toMatchObject({ status: 'active', dueAt: clock.at + whole });
+  });
+
+  test.each([NaN, Infinity, -Infinity])('of %d ms fails its run with the reason', (ms) => {
+    expect(rest(ms)).toMatchObject({
+      status: 'failed',
+      failedIn: 'working',
+      reason: `the machine threw: a delay is ${ms} ms`,
+    });
+  });
+});
+
 test('a timer goes with its state, when another event leaves it', () => {
   const impatient = toMachine({
     machine: setup({ actors: { work: call<void, void>() } }).createMachine({

@@ -72,10 +72,9 @@ describe('a worker of this host', () => {
       script,
     ]);
     onTestFinished(() => void parent.kill('SIGKILL'));
-    const [output] = (await new Promise((resolve) => {
-      parent.stdout.once('data', (...data: unknown[]) => resolve(data));
-    })) as [Buffer];
-    const stat = `/proc/${String(output).trim()}/stat`;
+    const pid = Promise.withResolvers<string>();
+    parent.stdout.setEncoding('utf8').once('data', pid.resolve);
+    const stat = `/proc/${(await pid.promise).trim()}/stat`;
     await vi.waitFor(() => expect(readFileSync(stat, 'utf8')).toContain(') Z '), {
       timeout: 10_000,
       interval: 10,

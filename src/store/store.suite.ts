@@ -299,6 +299,31 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       expect((await store.renew('a')).held).toBe(false);
     });
 
+    describe('a worker that was taken for dead', () => {
+      const lostLease = { kind: 'unavailable', message: 'the lease ran out' };
+
+      test('creates no run until it has joined again: no run is rejected for that', async () => {
+        await under.kill('a');
+        await store.renew('b');
+        await expect(store.commit('a', [begin('r1')])).rejects.toMatchObject(lostLease);
+        expect(await store.get('r1')).toBeUndefined();
+        expect(under.todos()).toEqual([]);
+        await store.join('a');
+        await create('a', 'r1');
+      });
+
+      test('claims no run until it has joined again, though the message was redelivered', async () => {
+        await create('b', 'r1');
+        await under.kill('a');
+        await store.renew('b');
+        const wanted = [{ id: 'r1', redelivered: true }];
+        await expect(store.claim('a', refs, wanted)).rejects.toMatchObject(lostLease);
+        expect(await store.resume('b', refs, 10)).toEqual([]); // it is still b's
+        await store.join('a');
+        expect(await store.claim('a', refs, wanted)).toMatchObject([{ type: 'claimed' }]);
+      });
+    });
+
     test('a machine that changed under its version is noticed while unfinished runs of it exist', async () => {
       const [run] = await create('a', 'r1');
       const changed = { ...machine, structure: '{}' };

@@ -30,6 +30,7 @@ export class Tenure {
   readonly #options: TenureOptions;
   #renewedAt = -Infinity;
   #fails = false;
+  #suspect: string | undefined;
   #wake = Promise.withResolvers<void>();
   #watching: Promise<void> | undefined;
   #stopped = false;
@@ -50,6 +51,13 @@ export class Tenure {
     this.#stopped = true;
     this.#wake.resolve();
     await this.#watching;
+  }
+
+  /** A run has come further: if it was the suspect, the next one's turn has come. */
+  moved(run: string): void {
+    if (run !== this.#suspect) return;
+    this.#suspect = undefined;
+    this.#wake.resolve();
   }
 
   /** Looks at every tick, and sooner when another process gave a run back or a person put one to a step. */
@@ -93,12 +101,12 @@ export class Tenure {
     const { store, worker, refs, log, onResumed, settled } = this.#options;
     for (let page = pageSize; page === pageSize && !this.#stopped;) {
       const resumed = await store.resume(worker, refs, pageSize);
+      // Suspects come one at a time: the next one need not wait for a tick, but for this one's transition.
+      this.#suspect = resumed.find(({ resumes }) => resumes > suspectAfter)?.run.id ?? this.#suspect;
       for (const run of resumed) onResumed(run);
       page = resumed.length;
       if (page > 0) log.info({ runs: page }, 'resumed unfinished runs');
       await settled();
-      // Suspects come one at a time: the next one need not wait for a tick.
-      if (resumed.some(({ resumes }) => resumes > suspectAfter)) this.#wake.resolve();
     }
   }
 

@@ -140,7 +140,10 @@ export class Turn {
     const reason = `the store refused a write: ${error}`;
     const step = base ? fail(base, reason, clock) : startFailed(machine, id, input, reason, clock);
     const joined = this.drafts.get(id)?.deliveries ?? [];
-    this.drafts.set(id, { id, machine, base, input, step, deliveries: [...deliveries, ...joined] });
+    const draft: Draft = { id, machine, base, input, step, deliveries: [...deliveries] };
+    this.drafts.set(id, draft);
+    // They began a run of their own in this turn, and their input may be another.
+    for (const mail of joined) this.#join(draft, mail);
   }
 
   #advance(draft: Draft, advanceRun: (machine: Machine, run: Run) => Step | undefined): void {

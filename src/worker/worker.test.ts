@@ -105,7 +105,7 @@ const begin = async (
 /** A call that goes on until the test is over. */
 const endless = () => {
   const over = Promise.withResolvers<object>();
-  return { call: () => over.promise, end: () => over.resolve({}) };
+  return { perform: () => over.promise, end: () => over.resolve({}) };
 };
 
 const milk = { title: 'Buy milk' };
@@ -260,8 +260,8 @@ describe('a delivery', () => {
 
   test('that was in hand for a minute is handed back although its call goes on', async () => {
     const clock = testClock(Date.now());
-    const { call, end } = endless();
-    const { deliver, see } = await begin({ sendAudit: call }, { clock, callTimeout: 1_000_000 });
+    const { perform, end } = endless();
+    const { deliver, see } = await begin({ sendAudit: perform }, { clock, callTimeout: 1_000_000 });
     onTestFinished(end);
     deliver('r1', milk);
     await see('audit');
@@ -271,9 +271,9 @@ describe('a delivery', () => {
 
   test('gives its place up after two seconds when every place is taken', async () => {
     const clock = testClock(Date.now());
-    const { call, end } = endless();
+    const { perform, end } = endless();
     const { deliver, see, whats } = await begin(
-      { sendAudit: call },
+      { sendAudit: perform },
       { clock, concurrency: 2, callTimeout: 1_000_000 },
     );
     onTestFinished(end);
@@ -395,12 +395,12 @@ test('a call that never answers is given up, and retried under its key', async (
 test('calls of one kind are bounded, and one kind does not hold up another', async () => {
   let under = 0;
   let most = 0;
-  const { call, end } = endless();
+  const { perform, end } = endless();
   const { deliver, see } = await begin(
     {
       sendAudit: () => {
         most = Math.max(most, ++under);
-        return call();
+        return perform();
       },
     },
     { concurrency: 3, callTimeout: 1_000_000 },
@@ -623,4 +623,33 @@ test('a delivery that comes while its run is being rejected is settled with it',
   deliver('r1', milk);
   await see('ack', 2);
   expect(await store.get('r1')).toMatchObject({ status: 'failed', failedIn: 'saving' });
+});
+
+test('a delivery with another input that comes while its run is being rejected is a conflict', async () => {
+  let commits = 0;
+  const { deliver, see, db } = await begin(
+    {},
+    {
+      wrap: wrapCommit((target, worker, changes) => {
+        commits += 1;
+        if (commits === 1) deliver('r1', { title: 'Buy bread' });
+        return target.commit(worker, changes);
+      }),
+    },
+  );
+  await db.write(() =>
+    db.exec("CREATE TRIGGER strict BEFORE INSERT ON todos BEGIN SELECT raise(ABORT, 'no todos'); END"),
+  );
+  deliver('r1', milk);
+  await see('ack');
+  await see('dead: conflict');
+});
+
+test('a suspect is waited for, and then the next one does not wait for a tick', async () => {
+  const slow = () => new Promise<object>((resolve) => setTimeout(() => resolve({}), 150));
+  const { db, others, see } = await begin({ sendAlert: slow });
+  const ids = Array.from({ length: 10 }, (_, index) => `r${index}`);
+  await others(...ids);
+  await db.write(() => db.exec("UPDATE runs SET resumes = 2; DELETE FROM workers WHERE id = 'other'"));
+  await see('audit', ids.length);
 });

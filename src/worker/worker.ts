@@ -182,6 +182,7 @@ export class Worker {
     const refused = new Set<string>();
     for (const [index, { draft }] of changes.entries()) {
       const outcome = outcomes[index]!;
+      this.#tenure.moved(draft.id);
       if (outcome.type === 'committed') continue;
       refused.add(draft.id);
       if (outcome.type === 'conflict') this.#letGo(draft.id, draft.deliveries);

@@ -179,6 +179,9 @@ export class EmbeddedConsumer implements Consumer {
     this.#settling.add(settling);
     try {
       await settling;
+    } catch (error) {
+      this.#inHand.add(seq); // it goes back when the queue closes
+      throw error;
     } finally {
       this.#settling.delete(settling);
       this.wake();
