@@ -6,7 +6,7 @@ import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 import type { Status } from './run.ts';
 
 /** What entering a state asks for. A cancelled timer and a stopped call show in `Moved` as well. */
-export type Request =
+type Request =
   | { type: 'call'; id: string }
   | { type: 'timer'; id: string; delay: number; event: { type: string } }
   | { type: 'cancelTimer'; id: string };

@@ -56,7 +56,7 @@ const checkFile = (db: Database, path: string): Finding[] => {
 };
 
 /** What is unfinished, what failed, and what nobody can run. */
-export const checkRuns = async (
+const checkRuns = async (
   archive: Pick<Archive, 'census' | 'stranded'>,
   { machines }: Registry,
   now: number,

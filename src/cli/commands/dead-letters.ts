@@ -23,7 +23,7 @@ const ids: [string, string] = [
   'ids, or beginnings of ids that are unique; "-" reads them from stdin',
 ];
 
-export type ListOptions = { readonly limit: number; readonly output: 'table' | 'json' | 'jsonl' | 'ids' };
+type ListOptions = { readonly limit: number; readonly output: 'table' | 'json' | 'jsonl' | 'ids' };
 
 const listCommand = defineCommand<ListOptions>({
   name: 'list',
@@ -85,7 +85,7 @@ export const deadLettersCommand = defineGroup({
 });
 
 /** Prints dead letters; where there are more than the limit, stderr says so. */
-export const listDeadLetters = async (
+const listDeadLetters = async (
   { deadLetters, io, now = Date.now }: Parts,
   { limit, output }: ListOptions,
 ): Promise<void> => {
@@ -99,7 +99,7 @@ export const listDeadLetters = async (
 };
 
 /** @throws CliError notFound */
-export const showDeadLetter = async (
+const showDeadLetter = async (
   { deadLetters, io, now = Date.now }: Parts,
   id: string,
   output: 'text' | 'json',
@@ -116,7 +116,7 @@ export const showDeadLetter = async (
 };
 
 /** Settles all of them, or none where one is unknown. Resolves to the exit code. @throws CliError notFound */
-export const settleDeadLetters = async (
+const settleDeadLetters = async (
   { deadLetters, io }: Parts,
   given: readonly string[],
   how: 'requeue' | 'drop',

@@ -33,7 +33,7 @@ export const doctorCommand = defineCommand<DoctorOptions>({
 });
 
 /** All checks; one that cannot be made is a finding, too. */
-export const examine = async (settings: Settings, registry: Registry): Promise<Finding[]> => [
+const examine = async (settings: Settings, registry: Registry): Promise<Finding[]> => [
   checkNode(process.versions.node),
   ...(await checkSqlite()),
   ...(await checkStore(settings, registry)),
@@ -42,7 +42,7 @@ export const examine = async (settings: Settings, registry: Registry): Promise<F
 ];
 
 /** Prints the findings. Returns the exit code. */
-export const report = (io: Io, findings: readonly Finding[], { output }: DoctorOptions): number => {
+const report = (io: Io, findings: readonly Finding[], { output }: DoctorOptions): number => {
   const failed = findings.filter(({ level }) => level === 'fail').length;
   if (output === 'json') printJson(io, { ok: failed === 0, findings });
   else for (const finding of findings) printFinding(io, finding);
