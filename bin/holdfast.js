@@ -2,12 +2,19 @@
 // Plain JavaScript that any Node can read, so that an old one gets a sentence and not a crash
 // (better-sqlite3 13 segfaults on Node 20).
 import module from 'module';
+import { spawn } from 'child_process';
 import { existsSync } from 'fs';
 import { fileURLToPath } from 'url';
 
+/** A clone brings its own Node along, as a dev dependency. */
+const ownNode = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 const [major, minor] = process.versions.node.split('.').map(Number);
 
-if (major < 24 || (major === 24 && minor < 16)) {
+const isTooOld = major < 24 || (major === 24 && minor < 16);
+
+if (isTooOld && process.execPath !== ownNode && existsSync(ownNode)) {
+  runOn(ownNode);
+} else if (isTooOld) {
   fail(
     'needs Node 24.16 or newer, this is ' +
       process.versions.node +
@@ -39,6 +46,14 @@ async function run(main) {
   const code = await cli.main(process.argv);
   // Nothing is left to do, and a socket to a silent broker would keep the process for seconds.
   process.stdout.write('', () => process.exit(code));
+}
+
+function runOn(node) {
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  // Ctrl-C reaches the child by itself, and a second SIGINT would end it at once.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+  child.on('exit', (code) => process.exit(code === null ? 1 : code));
 }
 
 function fail(message) {

@@ -8,7 +8,7 @@ import { sendAlertByAmqp } from '../effects/alert-amqp.ts';
 import { sendAlertToTable } from '../effects/alert-embedded.ts';
 import { auditOverHttp } from '../effects/audit.ts';
 import type { Definition, RemoteCall } from '../engine/definition.ts';
-import { PermanentError } from '../engine/errors.ts';
+import { messageOf, PermanentError } from '../engine/errors.ts';
 import { createTodo } from '../machines/create-todo.ts';
 import { createRegistry } from '../machines/registry.ts';
 import type { Registry } from '../machines/registry.ts';
@@ -70,7 +70,7 @@ const readFile = (path: string): Buffer => {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new CliError(exitCodes.usage, `--ca ${path} cannot be read: ${String(error)}`, { cause: error });
+    throw new CliError(exitCodes.usage, `--ca ${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 };
 
@@ -133,7 +133,7 @@ const importMachines = async ({ machines }: Pick<Settings, 'machines'>): Promise
 
 const importFile = async (file: string): Promise<Definition[]> => {
   const module = await import(pathToFileURL(resolve(file)).href).catch((error: unknown) => {
-    throw new CliError(exitCodes.usage, `--machines ${file} cannot be loaded: ${String(error)}`, {
+    throw new CliError(exitCodes.usage, `--machines ${file} cannot be loaded: ${messageOf(error)}`, {
       cause: error,
     });
   });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { messageOf } from '../engine/errors.ts';
 import { QueueError, maxBodyBytes } from '../queue/queue.ts';
 import type { Target } from './commands/submit.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
@@ -116,14 +117,17 @@ const read = async (file: string, io: Io): Promise<Rows> => {
 
 const digested = async (open: () => Readable, name: string): Promise<Rows> => {
   const hash = createHash('sha256');
-  let total = 1;
+  let total = 0;
+  let last = newline;
   try {
     for await (const chunk of open() as AsyncIterable<Buffer>) {
       hash.update(chunk);
       for (const byte of chunk) if (byte === newline) total += 1;
+      last = chunk.at(-1) ?? last;
     }
+    if (last !== newline) total += 1;
   } catch (error) {
-    throw new CliError(exitCodes.usage, `${name} cannot be read: ${String(error)}`, { cause: error });
+    throw new CliError(exitCodes.usage, `${name} cannot be read: ${messageOf(error)}`, { cause: error });
   }
   return {
     digest: hash.digest('base64url'),
@@ -175,7 +179,7 @@ const waitForAll = async (wishes: Checked[], wait: WaitOptions, io: Io): Promise
 
 const summary = ({ accepted, known, refused, conflicts }: Tally): string =>
   [
-    `${accepted.length} accepted${known > 0 ? ` (${known} were submitted before)` : ''}`,
+    `${accepted.length} accepted${known > 0 ? ` (${known} are runs already)` : ''}`,
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...(conflicts > 0 ? [`${conflicts} in conflict`] : []),
   ].join(', ');

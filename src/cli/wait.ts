@@ -74,7 +74,7 @@ const gaveUp = ({ io, store }: WaitOptions, count: number): CliError => {
   const left = `${count} ${count === 1 ? 'run is' : 'runs are'} not final yet`;
   if (io.interrupted.aborted) {
     const name = io.interrupted.reason as 'SIGINT' | 'SIGTERM';
-    return new CliError(exitCodes[name], `${left}; they go on without us`);
+    return new CliError(exitCodes[name], `${left}: what was accepted goes on as soon as a worker runs`);
   }
   return new CliError(
     exitCodes.tryAgain,

@@ -4,7 +4,7 @@ import type { Amqp } from '../../queue/amqp/open.ts';
 import { fail, ok, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
 
-/** The oldest RabbitMQ that keeps the promises; see FACTS. */
+/** The oldest RabbitMQ whose quorum queues dead-letter at least once. */
 const needed = [3, 10] as const;
 
 const patience = 10_000;

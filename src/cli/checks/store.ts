@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Registry } from '../../machines/registry.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { deadWorkers } from '../../sqlite/workers.ts';
@@ -13,6 +15,11 @@ import type { Finding } from './finding.ts';
 export const checkStore = (settings: Settings, registry: Registry): Promise<Finding[]> =>
   attempt('store', async () => {
     const existing = openExisting(settings);
+    const folder = dirname(resolve(settings.store));
+    if (!existing && !existsSync(folder))
+      return [
+        fail('store', `the folder ${folder} does not exist`, 'make it, or name another file with --store'),
+      ];
     if (!existing)
       return [
         warn(

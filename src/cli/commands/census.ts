@@ -20,7 +20,7 @@ export const censusCommand = defineCommand<CensusOptions>({
   summary: 'Count the runs in each state, and tell since when the oldest is there.',
   settings: ['store'],
   options: (command) => command.addOption(outputOption(['table', 'json'])),
-  examples: ['census', 'census -o json | jq .totals', 'watch -n 1 holdfast census'],
+  examples: ['census', 'census -o json | jq .totals'],
   run: (context, options) =>
     withArchiveOrEmpty(context, (archive) => census({ archive, io: context.io }, options)),
 });

@@ -37,7 +37,10 @@ export const worker = defineCommand<{ drain?: boolean }>({
     } finally {
       await open.close();
     }
-    log.info({}, 'the worker has left');
+    log.info(
+      { unfinished: open.worker.inHand },
+      'the worker has left; what is unfinished goes on with the next one',
+    );
   },
 });
 
