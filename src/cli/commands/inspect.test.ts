@@ -102,13 +102,13 @@ test('as text a run tells its story from top to bottom', async () => {
   expect(out()).toContain('waits for  "after backoff" until 2026-11-23T12:00:02.100Z (in 100 ms)\n');
   expect(out().slice(out().indexOf('Timeline'))).toBe(
     'Timeline\n' +
-      'SEQ  TIME           EVENT            FROM → TO                     TRY    TOOK\n' +
+      'SEQ  TIME           EVENT            FROM → TO                     TRY   TOOK\n' +
       '  1  12:00:00.000Z  start            saving\n' +
-      '  2  12:00:00.000Z  saveTodo done    saving → makingAlert            1  0.0 ms\n' +
-      '  3  12:00:00.000Z  makeAlert done   makingAlert → sendingAlert      1  0.0 ms\n' +
-      '  4  12:00:01.000Z  sendAlert done   sendingAlert → sendingAudit     1   12 ms\n' +
+      '  2  12:00:00.000Z  saveTodo done    saving → makingAlert            1\n' +
+      '  3  12:00:00.000Z  makeAlert done   makingAlert → sendingAlert      1\n' +
+      '  4  12:00:01.000Z  sendAlert done   sendingAlert → sendingAudit     1  12 ms\n' +
       '     receipt {"status":200}\n' +
-      '  5  12:00:02.000Z  sendAudit error  sendingAudit → retryingAudit    1   12 ms\n' +
+      '  5  12:00:02.000Z  sendAudit error  sendingAudit → retryingAudit    1  12 ms\n' +
       '     nobody answers\n',
   );
 });
