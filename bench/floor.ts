@@ -79,11 +79,17 @@ const work = async (message: ConsumeMessage): Promise<void> => {
 };
 
 await inlet.prefetch(Number(inFlight));
-// What goes wrong ends the process: a floor that loses work would be no floor.
-await inlet.consume(runs, (message) => void work(message!));
+const inHand = new Set<Promise<void>>();
+const { consumerTag } = await inlet.consume(runs, (message) => {
+  // What goes wrong ends the process: a floor that loses work would be no floor.
+  const working = work(message!).finally(() => inHand.delete(working));
+  inHand.add(working);
+});
 
 answer({
   stop: async () => {
+    await inlet.cancel(consumerTag);
+    await Promise.all(inHand);
     await inlet.close(); // flushes the acks
     await source.close();
     await sink.close();

@@ -218,5 +218,5 @@ try {
   await program.parseAsync();
 } catch (error) {
   say(`bench: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  process.exit(1); // the other processes would keep this one alive; they go with it
 }
