@@ -3,7 +3,7 @@
  * come out. Local calls are answered on the spot, so that they chain inside one transaction.
  */
 import { accepts, children, enter, move, reenter } from './chart.ts';
-import type { Moved } from './chart.ts';
+import type { Child, Moved } from './chart.ts';
 import { failure, messageOf } from './errors.ts';
 import { callKey, fingerprint } from './identity.ts';
 import type { Machine } from './machine.ts';
@@ -109,13 +109,21 @@ export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.fa
 /** The calls that the run's state asks for: the same after a step as after a crash. */
 export const wantedCalls = (machine: Machine, run: Run): Call[] => {
   if (isFinal(run)) return [];
-  return children(run.snapshot).map(({ id, src, input }) => ({
+  return childrenOf(run).map(({ id, src, input }) => ({
     id,
     src,
     key: callKey(run.id, machine.calls.get(id)?.name ?? src),
     attempt: run.attempts[id] ?? 1,
     input,
   }));
+};
+
+/** A record is asked several times, and parsing is a third of the answer. */
+const parsed = new WeakMap<Run, readonly Child[]>();
+const childrenOf = (run: Run): readonly Child[] => {
+  const known = parsed.get(run) ?? children(run.snapshot);
+  parsed.set(run, known);
+  return known;
 };
 
 const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
@@ -136,7 +144,7 @@ const answered = (
   clock: Clock,
 ): Step | undefined => {
   const { call: id, attempt, duration, result } = answer;
-  const wanted = children(run.snapshot).some((child) => child.id === id) && run.attempts[id] === attempt;
+  const wanted = childrenOf(run).some((child) => child.id === id) && run.attempts[id] === attempt;
   if (!wanted) return undefined;
   const at = clock.now();
   const outcome = result.ok ? 'done' : 'error';
@@ -175,7 +183,10 @@ const due = (
 const cancelled = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
   const event = { type: 'cancel' };
   if (!accepts(machine.chart, run.snapshot, event)) return undefined;
-  return conclude(run, move(machine.chart, run.snapshot, event), { at: clock.now(), event: 'cancel' });
+  return conclude(run, move(machine.chart, run.snapshot, event), {
+    at: clock.now(),
+    event: 'cancel',
+  });
 };
 
 /** Answers local calls until none is wanted. Whatever throws on the way fails the run where it then stands. */
@@ -248,7 +259,7 @@ const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
     snapshot: moved.snapshot,
     timers,
     attempts: attemptsAfter(before.attempts, moved),
-    dueAt: children(moved.snapshot).length > 0 ? null : earliest(timers),
+    dueAt: moved.callsInFlight > 0 ? null : earliest(timers),
     reason: failed ? (cause.error ?? null) : before.reason,
     failedIn: failed ? before.state : null,
     updatedAt: cause.at,

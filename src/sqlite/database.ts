@@ -16,6 +16,7 @@ export class Database {
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
   #waiting: Pending[] = [];
+  #isCareful = false;
 
   constructor(path: string, connection: Connection) {
     this.path = path;
@@ -42,7 +43,8 @@ export class Database {
 
   /**
    * Resolves when what `work` wrote is durable. `work` is atomic: when it throws, its own writes are undone,
-   * the others of the group stay. When the transaction fails, nothing of the group was written.
+   * the others of the group stay. When the transaction fails, nothing of the group was written. It writes
+   * through this object and changes nothing else, because it may run twice.
    */
   write<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -51,8 +53,12 @@ export class Database {
     });
   }
 
-  /** Undoes what `work` wrote when it throws, inside `write`. */
-  attempt<T>(work: () => T): T {
+  /**
+   * Inside `write`: undoes what `work` wrote when it throws, and returns what `otherwise` makes of the error.
+   * An error that concerns the whole file goes on to the transaction.
+   */
+  attempt<T>(work: () => T, otherwise: (error: unknown) => T): T {
+    if (!this.#isCareful) return work(); // an error takes back the whole group, which is then written carefully
     this.exec('SAVEPOINT attempt');
     try {
       const result = work();
@@ -60,8 +66,9 @@ export class Database {
       return result;
     } catch (error) {
       // A full disk makes SQLite roll back the whole transaction by itself; then there is no savepoint left.
-      if (this.#connection.inTransaction) this.exec('ROLLBACK TO attempt; RELEASE attempt');
-      throw error;
+      if (concernsFile(error) || !this.#connection.inTransaction) throw error;
+      this.exec('ROLLBACK TO attempt; RELEASE attempt');
+      return otherwise(error);
     }
   }
 
@@ -85,10 +92,27 @@ export class Database {
     this.#waiting = [];
     if (group.length === 0) return;
     try {
-      const settle = this.#transaction(group);
-      for (const done of settle) done();
+      for (const done of this.#commit(group)) done();
     } catch (error) {
       for (const { reject } of group) reject(explain(this.path, error));
+    }
+  }
+
+  /**
+   * Savepoints cost a third of a commit, and hardly ever does a statement fail: the group is first written
+   * without them, and taken back and written again with them when one does. A work may run twice.
+   */
+  #commit(group: Pending[]): (() => void)[] {
+    try {
+      return this.#transaction(group);
+    } catch (error) {
+      if (concernsFile(error)) throw error;
+    }
+    this.#isCareful = true;
+    try {
+      return this.#transaction(group);
+    } finally {
+      this.#isCareful = false;
     }
   }
 
@@ -105,13 +129,11 @@ export class Database {
   }
 
   #perform({ work, resolve, reject }: Pending): () => void {
-    try {
-      const result = this.attempt(work);
+    const done = () => {
+      const result = work();
       return () => resolve(result);
-    } catch (error) {
-      if (concernsFile(error) || !this.#connection.inTransaction) throw error;
-      return () => reject(error);
-    }
+    };
+    return this.attempt(done, (error) => () => reject(error));
   }
 
   #explained<T>(read: () => T): T {

@@ -45,7 +45,7 @@ const migrations = [
   CREATE INDEX runs_census ON runs (status, state, machine, version, updated_at);
 
   CREATE TABLE transitions (
-    run TEXT NOT NULL REFERENCES runs (id),
+    run TEXT NOT NULL,
     seq INTEGER NOT NULL,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,

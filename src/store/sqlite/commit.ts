@@ -1,7 +1,6 @@
 import type { Run, Transition } from '../../engine/run.ts';
 import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
-import { concernsFile } from '../../sqlite/errors.ts';
 import type { Change, Outcome } from '../store.ts';
 import { identity, progress } from './rows.ts';
 
@@ -50,15 +49,12 @@ export const commitAny = (db: Database, change: Change): Outcome =>
   commitChange(db, change, ({ run, expected }) => db.run(updateAny, { ...progress(run), expected }));
 
 /** The record, its history and its own writes: all of them, or none. */
-const commitChange = (db: Database, change: Change, writeRun: (change: Change) => number): Outcome => {
-  try {
-    return db.attempt(() => keep(db, change, writeRun));
-  } catch (error) {
-    // A write that breaks a constraint of its own table concerns this run only.
-    if (concernsFile(error)) throw error;
-    return { type: 'rejected', error: String(error) };
-  }
-};
+const commitChange = (db: Database, change: Change, writeRun: (change: Change) => number): Outcome =>
+  db.attempt<Outcome>(
+    () => keep(db, change, writeRun),
+    // A statement that is refused concerns this run only.
+    (error) => ({ type: 'rejected', error: String(error) }),
+  );
 
 const keep = (db: Database, change: Change, writeRun: (change: Change) => number): Outcome => {
   if (writeRun(change) === 0) return { type: 'conflict' };
