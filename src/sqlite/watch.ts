@@ -5,23 +5,34 @@ import type { Database } from './database.ts';
 /** How late a change shows where the file system sends no events, in ms. */
 const fallbackMs = 1000;
 
+/** The least time between two looks, in ms. */
+const leastGapMs = 10;
+
 /**
  * Calls back after another process has committed to the file: woken by the file system, confirmed by
  * `data_version`, which our own commits do not change.
  */
 export const watchCommits = (db: Database, onCommit: () => void): { close(): void } => {
   let seen = versionOf(db);
+  let checkedAt = 0;
+  let soon: NodeJS.Timeout | undefined;
   const check = () => {
+    soon = undefined;
+    checkedAt = performance.now();
     const now = versionOf(db);
     if (now === seen) return;
     seen = now;
     onCommit();
   };
   const timer = setInterval(check, fallbackMs);
-  const watcher = watchFolder(db.path, check);
+  // Our own commits are events as well, many each: what comes together is looked at once.
+  const watcher = watchFolder(db.path, () => {
+    soon ??= setTimeout(check, Math.max(0, checkedAt + leastGapMs - performance.now()));
+  });
   return {
     close() {
       clearInterval(timer);
+      clearTimeout(soon);
       watcher?.close();
     },
   };

@@ -132,7 +132,9 @@ describe('a set-up of RabbitMQ that is wrong', () => {
     const { queue } = open({ url: changed((url) => (url.password = 's3cret')), patience: 60_000 });
     const error = await failure(operate(queue));
     expect(error).toMatchObject({ kind: 'refused' });
-    expect(error.message).toMatch(/^RabbitMQ at amqp:\S+ refuses the user name or the password/);
+    expect(error.message).toMatch(
+      /^(not accepted: )?RabbitMQ at amqp:\S+ refuses the user name or the password/,
+    );
     expectOneLine(error);
     expect(await failure(operate(queue))).toMatchObject({ kind: 'refused' });
   });

@@ -119,7 +119,7 @@ describe('a RabbitMQ user with few permissions', () => {
     });
     const error = await failure(publish(queue, 'a'));
     expect(error).toMatchObject({ kind: 'refused' });
-    expect(error.message).toMatch(/^something is missing at .*nothing\.submit/);
+    expect(error.message).toMatch(/^not accepted: something is missing at .*nothing\.submit/);
     expectOneLine(error);
   });
 
