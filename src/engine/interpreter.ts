@@ -3,12 +3,13 @@
  * come out. Local calls are answered on the spot, so that they chain inside one transaction.
  */
 import { accepts, children, enter, move, reenter } from './chart.ts';
-import type { Child, Moved } from './chart.ts';
+import type { Child } from './chart.ts';
+import { conclude, historyRow } from './conclude.ts';
 import { failure, messageOf } from './errors.ts';
 import { callKey, fingerprint } from './identity.ts';
 import type { Machine } from './machine.ts';
 import type { CallError } from './retry.ts';
-import type { Call, CallResult, Clock, Incident, Run, Step, Timer, Transition, Write } from './run.ts';
+import type { Call, CallResult, Clock, Incident, Run, Step, Write } from './run.ts';
 import { isFinal } from './run.ts';
 
 /** More local calls than this in one step is a loop. */
@@ -244,71 +245,6 @@ const performLocal = (
 };
 
 const threw = (error: unknown): string => `the machine threw: ${messageOf(error)}`;
-
-type Cause = Pick<Transition, 'at' | 'event'> & Partial<Transition>;
-
-/** The record after a move: timers and attempts follow what the move asked for. */
-const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
-  const failed = moved.status === 'failed';
-  const timers = moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {};
-  const run: Run = {
-    ...before,
-    seq: before.seq + 1,
-    status: moved.status,
-    state: moved.state,
-    snapshot: moved.snapshot,
-    timers,
-    attempts: attemptsAfter(before.attempts, moved),
-    dueAt: moved.callsInFlight > 0 ? null : earliest(timers),
-    reason: failed ? (cause.error ?? null) : before.reason,
-    failedIn: failed ? before.state : null,
-    updatedAt: cause.at,
-  };
-  return { run, transitions: [historyRow(before, run, cause)], writes: [] };
-};
-
-/** A delay that is no number would be a timer that never rings. */
-const wholeMs = (delay: number): number => {
-  if (!Number.isFinite(delay)) throw new Error(`a delay is ${delay} ms`);
-  return Math.ceil(delay);
-};
-
-const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): Run['timers'] => {
-  const timers: Record<string, Timer> = { ...before };
-  for (const request of requests) {
-    if (request.type === 'timer')
-      timers[request.id] = { at: now + wholeMs(request.delay), event: request.event };
-    if (request.type === 'cancelTimer') delete timers[request.id];
-  }
-  return timers;
-};
-
-const earliest = (timers: Run['timers']): number | null => {
-  const times = Object.values(timers).map(({ at }) => at);
-  return times.length > 0 ? Math.min(...times) : null;
-};
-
-const attemptsAfter = (before: Run['attempts'], { requests }: Moved): Run['attempts'] => {
-  const attempts = { ...before };
-  for (const { type, id } of requests) if (type === 'call') attempts[id] = (attempts[id] ?? 0) + 1;
-  return attempts;
-};
-
-const historyRow = (
-  before: Run,
-  after: Run,
-  { at, event, duration, attempt, error, receipt }: Cause,
-): Transition => ({
-  seq: after.seq,
-  at,
-  event,
-  from: before.state || null,
-  to: after.state,
-  duration: duration ?? null,
-  attempt: attempt ?? null,
-  error: error ?? null,
-  receipt: receipt ?? null,
-});
 
 const callError = (result: Extract<CallResult, { ok: false }>, at: number, random: number): CallError => ({
   message: result.message,

@@ -1,0 +1,69 @@
+/** What a move makes of a record: the next one, with its timers and attempts, and a row of its history. */
+import type { Moved } from './chart.ts';
+import type { Run, Step, Timer, Transition } from './run.ts';
+
+/** What made a run move. */
+export type Cause = Pick<Transition, 'at' | 'event'> & Partial<Transition>;
+
+/** The record after a move: timers and attempts follow what the move asked for. */
+export const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
+  const failed = moved.status === 'failed';
+  const timers = moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {};
+  const run: Run = {
+    ...before,
+    seq: before.seq + 1,
+    status: moved.status,
+    state: moved.state,
+    snapshot: moved.snapshot,
+    timers,
+    attempts: attemptsAfter(before.attempts, moved),
+    dueAt: moved.callsInFlight > 0 ? null : earliest(timers),
+    reason: failed ? (cause.error ?? null) : before.reason,
+    failedIn: failed ? before.state : null,
+    updatedAt: cause.at,
+  };
+  return { run, transitions: [historyRow(before, run, cause)], writes: [] };
+};
+
+/** A delay that is no number would be a timer that never rings. */
+const wholeMs = (delay: number): number => {
+  if (!Number.isFinite(delay)) throw new Error(`a delay is ${delay} ms`);
+  return Math.ceil(delay);
+};
+
+const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): Run['timers'] => {
+  const timers: Record<string, Timer> = { ...before };
+  for (const request of requests) {
+    if (request.type === 'timer')
+      timers[request.id] = { at: now + wholeMs(request.delay), event: request.event };
+    if (request.type === 'cancelTimer') delete timers[request.id];
+  }
+  return timers;
+};
+
+const earliest = (timers: Run['timers']): number | null => {
+  const times = Object.values(timers).map(({ at }) => at);
+  return times.length > 0 ? Math.min(...times) : null;
+};
+
+const attemptsAfter = (before: Run['attempts'], { requests }: Moved): Run['attempts'] => {
+  const attempts = { ...before };
+  for (const { type, id } of requests) if (type === 'call') attempts[id] = (attempts[id] ?? 0) + 1;
+  return attempts;
+};
+
+export const historyRow = (
+  before: Run,
+  after: Run,
+  { at, event, duration, attempt, error, receipt }: Cause,
+): Transition => ({
+  seq: after.seq,
+  at,
+  event,
+  from: before.state || null,
+  to: after.state,
+  duration: duration ?? null,
+  attempt: attempt ?? null,
+  error: error ?? null,
+  receipt: receipt ?? null,
+});
