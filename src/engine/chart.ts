@@ -21,6 +21,9 @@ export type Moved = {
 
 export type Child = { id: string; src: string; input: unknown };
 
+/** Whatever holds a snapshot as text. */
+type Recorded = { readonly snapshot: string };
+
 type Event = { type: string; [field: string]: unknown };
 type Persisted = { children: Record<string, { src: string; snapshot: { input?: unknown } }> };
 type Action = { type: string; params?: unknown };
@@ -31,11 +34,11 @@ export const enter = (machine: AnyStateMachine, input: unknown): Moved =>
   moved(machine, (scope) => machine.getInitialSnapshot(scope, input));
 
 /** The snapshot after an event. */
-export const move = (machine: AnyStateMachine, snapshot: string, event: Event): Moved =>
-  moved(machine, (scope) => machine.transition(restore(machine, snapshot, scope), event, scope));
+export const move = (machine: AnyStateMachine, record: Recorded, event: Event): Moved =>
+  moved(machine, (scope) => machine.transition(restore(machine, record, scope), event, scope));
 
 /** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
-export const reenter = (machine: AnyStateMachine, snapshot: string, state: string): Moved => {
+export const reenter = (machine: AnyStateMachine, { snapshot }: Recorded, state: string): Moved => {
   const { context } = JSON.parse(snapshot) as { context: object };
   const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
   const elsewhere: AnyStateMachine = createMachine(config, machine.implementations as never);
@@ -43,26 +46,37 @@ export const reenter = (machine: AnyStateMachine, snapshot: string, state: strin
 };
 
 /** True if the machine has a transition for the event in the state that the snapshot is in. */
-export const accepts = (machine: AnyStateMachine, snapshot: string, event: Event): boolean =>
-  restore(
-    machine,
-    snapshot,
-    inertScope(() => {}),
-  ).can(event);
+export const accepts = (machine: AnyStateMachine, record: Recorded, event: Event): boolean =>
+  restore(machine, record, inertScope(noop)).can(event);
 
-/** The calls that a snapshot has in flight. */
-export const children = (snapshot: string): Child[] =>
-  Object.entries((JSON.parse(snapshot) as Persisted).children).map(([id, child]) => ({
+/** The calls that a record has in flight. */
+export const children = (record: Recorded): Child[] =>
+  Object.entries(parse(record).children).map(([id, child]) => ({
     id,
     src: child.src,
     input: child.snapshot.input,
   }));
 
+/** A record is looked at several times before it moves: parsing its text was a tenth of the engine's time. */
+const parsed = new WeakMap<Recorded, Persisted>();
+const parse = (record: Recorded): Persisted => {
+  const known = parsed.get(record) ?? (JSON.parse(record.snapshot) as Persisted);
+  parsed.set(record, known);
+  return known;
+};
+
+/** XState writes into what it restores, and a machine might: each time it gets an object of its own. */
+const takeParsed = (record: Recorded): Persisted => {
+  const known = parse(record);
+  parsed.delete(record);
+  return known;
+};
+
 export const contextOf = (snapshot: string): unknown =>
   (JSON.parse(snapshot) as { context: unknown }).context;
 
-const restore = (machine: AnyStateMachine, text: string, scope: Scope): AnyMachineSnapshot => {
-  const snapshot: AnyMachineSnapshot = machine.restoreSnapshot(JSON.parse(text), scope);
+const restore = (machine: AnyStateMachine, record: Recorded, scope: Scope): AnyMachineSnapshot => {
+  const snapshot: AnyMachineSnapshot = machine.restoreSnapshot(takeParsed(record) as never, scope);
   if (snapshot.status === 'error') throw asError(snapshot.error); // a state that is there no more
   return snapshot;
 };
@@ -74,23 +88,20 @@ type Scope = Parameters<AnyStateMachine['transition']>[2];
  * an input: 240 us a todo went there. `transition`, `getInitialSnapshot` and `restoreSnapshot` are the interface
  * of every actor logic; nobody ever hears of `self`, which is only the parent that a child must have.
  */
-const inertScope = (take: (action: Action) => void): Scope => {
-  const self = createActor(nobody);
-  const { system } = self;
-  return {
-    self: self as unknown as Scope['self'],
-    system,
-    id: '',
-    sessionId: '',
-    logger: noop,
-    defer: noop,
-    stopChild: noop,
-    emit: noop,
-    actionExecutor: take,
-  };
-};
+const inertScope = (take: (action: Action) => void): Scope => ({
+  self: nobody as unknown as Scope['self'],
+  system: nobody.system,
+  id: '',
+  sessionId: '',
+  logger: noop,
+  defer: noop,
+  stopChild: noop,
+  emit: noop,
+  actionExecutor: take,
+});
 
-const nobody = fromTransition((state: null) => state, null);
+/** Never started, and it keeps nothing of its children: one is enough for all. */
+const nobody = createActor(fromTransition((state: null) => state, null));
 const noop = () => {};
 
 const moved = (machine: AnyStateMachine, act: (scope: Scope) => AnyMachineSnapshot): Moved => {

@@ -3,7 +3,6 @@
  * come out. Local calls are answered on the spot, so that they chain inside one transaction.
  */
 import { accepts, children, enter, move, reenter } from './chart.ts';
-import type { Child } from './chart.ts';
 import { conclude, historyRow } from './conclude.ts';
 import { failure, messageOf } from './errors.ts';
 import { callKey, fingerprint } from './identity.ts';
@@ -102,7 +101,7 @@ export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.fa
       `${machine.ref} has no state "${state}" to retry from; it has ${machine.steps.join(', ')}`,
     );
   }
-  const next = reenter(machine.chart, run.snapshot, state);
+  const next = reenter(machine.chart, run, state);
   const cleared = { ...run, reason: null, failedIn: null };
   return chain(machine, conclude(cleared, next, { at: clock.now(), event: 'retry' }), clock);
 };
@@ -110,21 +109,13 @@ export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.fa
 /** The calls that the run's state asks for: the same after a step as after a crash. */
 export const wantedCalls = (machine: Machine, run: Run): Call[] => {
   if (isFinal(run)) return [];
-  return childrenOf(run).map(({ id, src, input }) => ({
+  return children(run).map(({ id, src, input }) => ({
     id,
     src,
     key: callKey(run.id, machine.calls.get(id)?.name ?? src),
     attempt: run.attempts[id] ?? 1,
     input,
   }));
-};
-
-/** A record is asked several times, and parsing is a third of the answer. */
-const parsed = new WeakMap<Run, readonly Child[]>();
-const childrenOf = (run: Run): readonly Child[] => {
-  const known = parsed.get(run) ?? children(run.snapshot);
-  parsed.set(run, known);
-  return known;
 };
 
 const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
@@ -145,7 +136,7 @@ const answered = (
   clock: Clock,
 ): Step | undefined => {
   const { call: id, attempt, duration, result } = answer;
-  const wanted = childrenOf(run).some((child) => child.id === id) && run.attempts[id] === attempt;
+  const wanted = children(run).some((child) => child.id === id) && run.attempts[id] === attempt;
   if (!wanted) return undefined;
   const at = clock.now();
   const outcome = result.ok ? 'done' : 'error';
@@ -154,7 +145,7 @@ const answered = (
     actorId: id,
     ...(result.ok ? { output: result.output } : { error: callError(result, at, clock.random()) }),
   };
-  return conclude(run, move(machine.chart, run.snapshot, event), {
+  return conclude(run, move(machine.chart, run, event), {
     at,
     event: `${machine.calls.get(id)?.name ?? id} ${outcome}`,
     duration,
@@ -174,7 +165,7 @@ const due = (
   if (pending?.at !== dueAt) return undefined;
   const timers = { ...run.timers };
   delete timers[timer];
-  const next = move(machine.chart, run.snapshot, pending.event);
+  const next = move(machine.chart, run, pending.event);
   return conclude({ ...run, timers }, next, {
     at: clock.now(),
     event: `after ${machine.delays.get(timer) ?? timer}`,
@@ -183,8 +174,8 @@ const due = (
 
 const cancelled = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
   const event = { type: 'cancel' };
-  if (!accepts(machine.chart, run.snapshot, event)) return undefined;
-  return conclude(run, move(machine.chart, run.snapshot, event), {
+  if (!accepts(machine.chart, run, event)) return undefined;
+  return conclude(run, move(machine.chart, run, event), {
     at: clock.now(),
     event: 'cancel',
   });

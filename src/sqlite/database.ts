@@ -5,6 +5,7 @@ import { concernsFile, DatabaseError, explain } from './errors.ts';
 import { migrate, versionOf } from './migrations.ts';
 
 export type Params = Readonly<Record<string, unknown>>;
+export type Value = string | number | null | Buffer;
 
 /**
  * One file, one connection. Every write of the process goes through `write`, which shares one durable
@@ -31,9 +32,9 @@ export class Database {
     return this.#explained(() => this.#prepare(sql).get(params) as Row | undefined);
   }
 
-  /** Only inside `write`. Returns the number of changed rows. */
-  run(sql: string, params: Params = {}): number {
-    return this.#prepare(sql).run(params).changes;
+  /** Only inside `write`. Parameters by name, or one by one in their order. Returns the number of changed rows. */
+  run(sql: string, ...params: [Params] | Value[]): number {
+    return this.#prepare(sql).run(...params).changes;
   }
 
   /** Several statements without parameters; only inside `write`. */

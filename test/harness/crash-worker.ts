@@ -101,10 +101,10 @@ const wrapStatements = (db: Database): void => {
   const ours = /\b(runs|transitions|todos|alerts|messages)\b/;
   const { run, exec } = db;
   let dirty = false;
-  db.run = (sql, params) => {
-    if (draining || !ours.test(sql)) return run.call(db, sql, params);
+  db.run = (sql, ...params) => {
+    if (draining || !ours.test(sql)) return run.call(db, sql, ...params);
     dirty = true;
-    return pass('db.run', () => run.call(db, sql, params));
+    return pass('db.run', () => run.call(db, sql, ...params));
   };
   db.exec = (sql) => {
     if (sql !== 'COMMIT' || !dirty) return exec.call(db, sql);

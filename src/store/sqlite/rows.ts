@@ -1,5 +1,7 @@
 import type { Receipt, Run, Status, Transition } from '../../engine/run.ts';
 
+type Column = string | number | null;
+
 /** A run as the table has it. */
 export type RunRow = {
   id: string;
@@ -56,29 +58,43 @@ export const toRun = (row: RunRow): Run => ({
   updatedAt: row.updated_at,
 });
 
-/** The columns that a transition changes. */
-export const progress = (run: Run) => ({
-  id: run.id,
-  seq: run.seq,
-  status: run.status,
-  state: run.state,
-  snapshot: run.snapshot,
-  timers: JSON.stringify(run.timers),
-  attempts: JSON.stringify(run.attempts),
-  dueAt: run.dueAt,
-  reason: run.reason,
-  failedIn: run.failedIn,
-  updatedAt: run.updatedAt,
-});
+/** The columns that a transition changes, in the order of the statements. */
+export const progress = (run: Run): Column[] => [
+  run.seq,
+  run.status,
+  run.state,
+  run.snapshot,
+  JSON.stringify(run.timers),
+  JSON.stringify(run.attempts),
+  run.dueAt,
+  run.reason,
+  run.failedIn,
+  run.updatedAt,
+];
 
 /** The columns that stay for ever. */
-export const identity = (run: Run) => ({
-  machine: run.machine,
-  version: run.version,
-  input: run.input,
-  fingerprint: run.fingerprint,
-  createdAt: run.createdAt,
-});
+export const identity = (run: Run): Column[] => [
+  run.id,
+  run.machine,
+  run.version,
+  run.input,
+  run.fingerprint,
+  run.createdAt,
+];
+
+/** A row of the history. */
+export const historyColumns = (run: string, row: Transition): Column[] => [
+  run,
+  row.seq,
+  row.at,
+  row.event,
+  row.from,
+  row.to,
+  row.duration,
+  row.attempt,
+  row.error,
+  row.receipt && JSON.stringify(row.receipt),
+];
 
 export const toTransition = (row: TransitionRow): Transition => ({
   seq: row.seq,
