@@ -113,7 +113,7 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
       {
         id: 'schema',
         body: Buffer.from('{"title":7,"colour":"red"}'),
-        error: /title: .*colour: not a known field/,
+        error: /title: is number, and must be string; colour: not a known field/,
       },
       {
         id: 'large',
@@ -235,6 +235,7 @@ describe.each(queueKinds)('on the %s queue', (kind) => {
 
   test.each([
     ['an empty title', ['submit', ''], 'title'],
+    ['no title', ['submit', '--machine', 'create-todo', '--input', '{}'], 'title: is missing'],
     ['a blank title', ['submit', '  '], 'title'],
     ['a long title', ['submit', 'x'.repeat(501)], 'title'],
     ['a large input', ['submit', 'x', '--notes', 'y'.repeat(65_536)], 'bytes'],

@@ -49,9 +49,17 @@ export const schemaProblems = ({ issues }: z.ZodError): string =>
     .map((issue) => {
       if (issue.code === 'unrecognized_keys') return `${issue.keys.join(', ')}: not a known field`;
       const path = issue.path.join('.');
-      return path ? `${path}: ${issue.message}` : issue.message;
+      return path ? `${path}: ${wording(issue)}` : wording(issue);
     })
     .join('; ');
+
+/** What zod says of a wrong type is about types; a person left a field out, or wrote another thing into it. */
+const wording = ({ code, message }: z.core.$ZodIssue): string => {
+  if (code !== 'invalid_type') return message;
+  const [, expected, received] = /expected (\w+), received (\w+)/.exec(message) ?? [];
+  if (received === undefined) return message;
+  return received === 'undefined' ? 'is missing' : `is ${received}, and must be ${expected}`;
+};
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 

@@ -31,6 +31,7 @@ export const dev = defineCommand<{ port: string }>({
         'ready: try "holdfast submit" in another terminal',
       );
       await interrupted(io.interrupted);
+      log.info({}, 'finishing the calls that run; a second signal leaves at once');
     } finally {
       await open.close();
       await receiver.close();

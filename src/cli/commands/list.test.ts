@@ -126,3 +126,11 @@ test.each([
 ])('%s %s is refused', async (...args) => {
   expect(await cli(['list', ...args])).toMatchObject({ code: 2, out: '' });
 });
+
+test('where a state has no runs, the states that have some are named', async () => {
+  const { store, begin } = await newStore();
+  await begin('one', 'Milk');
+  const { io, err } = fakeIo();
+  await list({ archive: store, io }, { ...table, state: 'sendingalert' });
+  expect(err()).toBe('No runs. The state "sendingalert" has none; there are runs in sendingAlert.\n');
+});

@@ -20,7 +20,11 @@ export type ListOptions = {
   readonly output: 'table' | 'json' | 'jsonl' | 'ids';
 };
 
-type Parts = { readonly archive: Pick<Archive, 'list'>; readonly io: Io; readonly now?: () => number };
+type Parts = {
+  readonly archive: Pick<Archive, 'list' | 'census'>;
+  readonly io: Io;
+  readonly now?: () => number;
+};
 
 export const listCommand = defineCommand<ListOptions>({
   name: 'list',
@@ -54,11 +58,23 @@ export const list = async (
   if (output === 'jsonl') for (const run of runs) printJsonLine(io, summary(run));
   if (output === 'ids') for (const { id } of runs) printId(io, id);
   if (output === 'table') printRuns(io, runs, now());
+  if (runs.length === 0) say(io, await nothingFound(archive, filter));
   if (found.length > limit)
     say(
       io,
       `There are more than these ${limit}: raise --limit, or narrow it down with --state, --status or --machine.`,
     );
+};
+
+/** A state that nobody ever heard of is a slip of the pen, as often as not. */
+const nothingFound = async (
+  archive: Pick<Archive, 'census'>,
+  { state }: Pick<ListOptions, 'state'>,
+): Promise<string> => {
+  if (state === undefined) return 'No runs.';
+  const states = [...new Set((await archive.census()).map((row) => row.state))];
+  if (states.length === 0 || states.includes(state)) return 'No runs.';
+  return `No runs. The state "${safe(state)}" has none; there are runs in ${states.map(safe).join(', ')}.`;
 };
 
 /** A run without its data: `inspect` has that. */
@@ -76,7 +92,7 @@ const summary = ({ id, machine, version, status, state, seq, input, reason, crea
 });
 
 const printRuns = (io: Io, runs: readonly Run[], now: number): void => {
-  if (runs.length === 0) return say(io, 'No runs.');
+  if (runs.length === 0) return;
   // One machine is the rule: its name in every line would tell nothing.
   const hasSeveral = new Set(runs.map(refOf)).size > 1;
   const machine = hasSeveral ? [{ head: 'MACHINE', shrinks: true }] : [];
