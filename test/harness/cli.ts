@@ -45,7 +45,12 @@ export async function holdfast(args: string[], options: CliOptions = {}): Promis
 
 /** Starts the real binary; it and its children are killed when the running test is over, at the latest. */
 export function spawnHoldfast(args: string[], options: CliOptions = {}): CliProcess {
-  const child = spawn(process.execPath, [binary, ...args], {
+  return spawnNode([binary, ...args], options);
+}
+
+/** The same for any program: its file, then its arguments. */
+export function spawnNode(command: string[], options: CliOptions = {}): CliProcess {
+  const child = spawn(process.execPath, command, {
     cwd: options.cwd,
     env: environment(options.env),
     stdio: ['pipe', 'pipe', 'pipe'],
