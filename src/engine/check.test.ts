@@ -72,6 +72,11 @@ describe('a machine is refused, by state and with the fix,', () => {
       /state "working": "work" is both a local and a remote call/,
     ],
     [
+      'for a call with an address',
+      definition({ working: { invoke: { src: 'work', systemId: 'mailer', onDone: 'done' } } }),
+      /state "working": its invoke has the systemId "mailer": leave it out/,
+    ],
+    [
       'for an unknown action',
       definition({ working: working({ entry: 'noted' }) }),
       /state "working": the action "noted" does not exist; did you mean "note"\?/,

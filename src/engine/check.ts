@@ -13,6 +13,7 @@ export const problemsOf = (definition: Definition): string[] => {
   return [
     ...broken,
     ...nodes.flatMap((node) => callProblems(node, definition)),
+    ...nodes.flatMap(addressProblems),
     ...nodes.flatMap((node) => delayProblems(node, machine)),
     ...nodes.flatMap((node) => actionProblems(node, machine)),
     ...nodes.flatMap((node) => guardProblems(node, machine)),
@@ -51,6 +52,14 @@ const callProblems = (node: StateNode, { local = {}, remote = {} }: Definition):
       `${where(node)}: it invokes "${src}", which is neither a local nor a remote call${suggest(src, known)}`,
     ];
   });
+
+/** XState gives a system id to one live actor at a time; here nothing lives, and many runs share one system. */
+const addressProblems = (node: StateNode): string[] =>
+  node.invoke.flatMap(({ systemId }) =>
+    systemId === undefined
+      ? []
+      : [`${where(node)}: its invoke has the systemId "${systemId}": leave it out, a call has no address`],
+  );
 
 /** XState runs a delay that it does not know at once: a hot retry loop. */
 const delayProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
