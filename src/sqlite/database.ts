@@ -16,8 +16,10 @@ export class Database {
   readonly path: string;
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
+  readonly #listeners = new Set<() => void>();
   #waiting: Pending[] = [];
   #isCareful = false;
+  #isNews = false;
 
   constructor(path: string, connection: Connection) {
     this.path = path;
@@ -73,6 +75,20 @@ export class Database {
     }
   }
 
+  /**
+   * Inside `write`: this concerns others of this process as much as a commit of another process does, which
+   * `dataVersion` would tell them of. They hear of it when it is durable.
+   */
+  announce(): void {
+    this.#isNews = true;
+  }
+
+  /** Calls back after each commit that was announced. Returns what ends that. */
+  onAnnounced(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   /** Changes whenever another connection has committed. */
   dataVersion(): number {
     return this.#connection.pragma('data_version', { simple: true }) as number;
@@ -94,6 +110,7 @@ export class Database {
     if (group.length === 0) return;
     try {
       for (const done of this.#commit(group)) done();
+      if (this.#isNews) for (const listener of this.#listeners) listener();
     } catch (error) {
       for (const { reject } of group) reject(explain(this.path, error));
     }
@@ -118,6 +135,7 @@ export class Database {
   }
 
   #transaction(group: Pending[]): (() => void)[] {
+    this.#isNews = false;
     this.exec('BEGIN IMMEDIATE');
     try {
       const settle = group.map((pending) => this.#perform(pending));

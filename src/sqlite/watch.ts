@@ -10,7 +10,7 @@ const leastGapMs = 10;
 
 /**
  * Calls back after another process has committed to the file: woken by the file system, confirmed by
- * `data_version`, which our own commits do not change.
+ * `data_version`, which our own commits do not change. And after those of our own that were announced.
  */
 export const watchCommits = (db: Database, onCommit: () => void): { close(): void } => {
   let seen = versionOf(db);
@@ -25,12 +25,14 @@ export const watchCommits = (db: Database, onCommit: () => void): { close(): voi
     onCommit();
   };
   const timer = setInterval(check, fallbackMs);
+  const unhear = db.onAnnounced(onCommit);
   // Our own commits are events as well, many each: what comes together is looked at once.
   const watcher = watchFolder(db.path, () => {
     soon ??= setTimeout(check, Math.max(0, checkedAt + leastGapMs - performance.now()));
   });
   return {
     close() {
+      unhear();
       clearInterval(timer);
       clearTimeout(soon);
       watcher?.close();

@@ -6,6 +6,7 @@ import { tempDir } from '../../../test/harness/tmp.ts';
 import { openDatabase } from '../../sqlite/database.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
+import { SqliteStore } from '../../store/sqlite/sqlite-store.ts';
 import { inbox, publish } from '../inbox.suite.ts';
 import { describeQueue } from '../queue.suite.ts';
 import { EmbeddedQueue } from './embedded-queue.ts';
@@ -112,3 +113,23 @@ test('a settlement that cannot be written before the queue closes goes to anothe
   expect(redelivered).toBe(true);
   await heir.close();
 });
+
+test(
+  'what a dead worker held is taken at once when this very process buries it',
+  { timeout: 5000 },
+  async () => {
+    const { db, queue } = open();
+    const elsewhere = openDatabase(db.path);
+    onTestFinished(() => elsewhere.close());
+    await publish(queue, 'a');
+    const doomed = inbox(new EmbeddedQueue(elsewhere));
+    await doomed.next();
+    await elsewhere.write(() => void elsewhere.run('UPDATE workers SET pid = 999999999'));
+    const { next, received } = inbox(queue);
+    await db.write(() => {}); // it has looked, and found nothing to take
+    expect(received).toEqual([]);
+    await new SqliteStore(db).renew('heir');
+    const { message, redelivered } = await next();
+    expect({ id: message.id, redelivered }).toEqual({ id: 'a', redelivered: true });
+  },
+);

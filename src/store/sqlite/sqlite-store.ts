@@ -45,7 +45,7 @@ export class SqliteStore implements Store {
   renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
     return this.#db.write(() => {
       const held = renewLease(this.#db, worker, this.#now());
-      for (const dead of deadWorkers(this.#db, this.#now())) removeWorker(this.#db, dead);
+      for (const dead of deadWorkers(this.#db, this.#now())) this.#bury(dead);
       return { held, evicted: this.#takeEvicted(worker) };
     });
   }
@@ -143,6 +143,12 @@ export class SqliteStore implements Store {
        WHERE status = 'active' AND machine || '@' || version NOT IN (SELECT value FROM json_each(:refs)) GROUP BY ref`,
       { refs: JSON.stringify(refs) },
     );
+  }
+
+  /** Its runs and its messages are free, and the queue of this very process may have room for them. */
+  #bury(worker: string): void {
+    removeWorker(this.#db, worker);
+    this.#db.announce();
   }
 
   /** A worker that was taken for dead can own nothing until it knows, and has joined again. */
