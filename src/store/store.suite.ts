@@ -204,6 +204,15 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
     });
 
     describe('a claim', () => {
+      test('tells how often a run was resumed that this worker has just resumed', async () => {
+        await create('a', 'r1');
+        await under.kill('a');
+        await store.renew('b');
+        const [resumed] = await store.resume('b', refs, 10);
+        const claims = await store.claim('b', refs, [{ id: 'r1', redelivered: false }]);
+        expect(claims).toEqual([{ type: 'claimed', ...resumed }]);
+      });
+
       const claim = async (worker: string, id: string, redelivered = false, known = refs) =>
         (await store.claim(worker, known, [{ id, redelivered }]))[0]!;
 

@@ -15,7 +15,8 @@ export type Outcome = { type: 'committed' } | { type: 'conflict' } | { type: 're
 
 /** What a store knows of a run that a message asks for. */
 export type Claim =
-  | { readonly type: 'claimed' | 'final'; readonly run: Run }
+  | ({ readonly type: 'claimed' } & Resumed)
+  | { readonly type: 'final'; readonly run: Run }
   /** A living worker runs it, or only another one can, or it is a suspect and resumes on its own. */
   | { readonly type: 'busy'; readonly fingerprint: string; readonly input: string }
   | { readonly type: 'unknown' };

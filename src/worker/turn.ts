@@ -74,7 +74,7 @@ export class Turn {
       case 'unknown':
         return this.#start(mail);
       case 'claimed':
-        return this.#joinClaimed(claim.run, mail);
+        return this.#joinClaimed(claim, mail);
       case 'final':
         return this.#settleAgainst(claim.run, mail, 'ack');
       case 'busy':
@@ -95,8 +95,8 @@ export class Turn {
     }
   }
 
-  #joinClaimed(run: Run, mail: DeliveryMail): void {
-    this.#join(this.#open(this.#context.registry.get(refOf(run))!, run), mail);
+  #joinClaimed(claim: Resumed, mail: DeliveryMail): void {
+    this.#join(this.#takeUp(this.#context.registry.get(refOf(claim.run))!, claim), mail);
   }
 
   #join(draft: Draft, mail: DeliveryMail): void {
@@ -125,14 +125,21 @@ export class Turn {
     if (draft) this.#advance(draft, (machine, run) => advance(machine, run, incident, this.#context.clock));
   }
 
-  #resume({ run, resumes }: Resumed): void {
-    const machine = this.#context.registry.get(refOf(run));
+  #resume(resumed: Resumed): void {
+    const { id, seq } = resumed.run;
+    const machine = this.#context.registry.get(refOf(resumed.run));
     // What the store says supersedes an older record in hand; a step of this very turn ends as a conflict.
-    if (!machine || this.drafts.has(run.id) || this.#context.held(run.id)?.run.seq === run.seq) return;
+    if (!machine || this.drafts.has(id) || this.#context.held(id)?.run.seq === seq) return;
+    this.#takeUp(machine, resumed);
+  }
+
+  /** A run that nobody held: its message or the resume brings it here, whichever comes first. */
+  #takeUp(machine: Machine, { run, resumes }: Resumed): Draft {
     const draft = this.#open(machine, run);
-    if (resumes <= this.#context.maxResumes) return;
+    if (resumes <= this.#context.maxResumes) return draft;
     const reason = `its worker died ${resumes - 1} times in a row while it ran`;
     this.#advance(draft, (_machine, current) => fail(current, reason, this.#context.clock));
+    return draft;
   }
 
   #reject({ id, machine, base, input, deliveries }: Draft, error: string): void {

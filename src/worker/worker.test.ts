@@ -653,3 +653,34 @@ test('a suspect is waited for, and then the next one does not wait for a tick', 
   await db.write(() => db.exec("UPDATE runs SET resumes = 2; DELETE FROM workers WHERE id = 'other'"));
   await see('audit', ids.length);
 });
+
+test.for(['its message', 'its resume'])(
+  'a run that took its worker down too often is failed when %s comes first',
+  async (first) => {
+    let bring = () => {};
+    const { store, db, deliver, see, others } = await begin(
+      {},
+      {
+        wrap: replacing((inner) => ({
+          resume: async (...args) => {
+            const resumed = await inner.resume(...args);
+            if (resumed.length > 0 && first === 'its message') bring();
+            if (resumed.length > 0 && first === 'its resume') setImmediate(bring);
+            return resumed;
+          },
+        })),
+      },
+    );
+    await others('r1');
+    bring = () => deliver('r1', milk);
+    await db.write(() => {
+      db.run('UPDATE runs SET resumes = 5');
+      db.run(`DELETE FROM workers WHERE id = 'other'`);
+    });
+    await see('ack');
+    expect(await store.get('r1')).toMatchObject({
+      status: 'failed',
+      reason: 'its worker died 5 times in a row while it ran',
+    });
+  },
+);

@@ -163,14 +163,14 @@ export class SqliteStore implements Store {
   #claimOne(worker: string, refs: readonly string[], id: string, redelivered: boolean): Claim {
     const row = this.#row(id);
     if (!row || isFinal(row)) return settledClaim(row);
-    if (row.owner === worker) return { type: 'claimed', run: toRun(row) }; // its turn failed, and is taken again
+    // Just resumed here, or its turn failed and is taken again.
+    if (row.owner === worker) return { type: 'claimed', run: toRun(row), resumes: row.resumes };
     const isTaken = row.owner !== null && !redelivered;
     const isKnown = refs.includes(`${row.machine}@${row.version}`);
     if (isTaken || !isKnown || row.resumes >= suspectAfter) {
       return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
     }
-    this.#own(worker, row);
-    return { type: 'claimed', run: toRun(row) };
+    return { type: 'claimed', run: toRun(row), resumes: this.#own(worker, row) };
   }
 
   /** Returns how often the run was resumed since it last came further. One that only waits is no suspect. */
