@@ -33,7 +33,7 @@ export const describeMachine = (folder: string, rabbitmq: string): Machine => ({
   cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
   cores: os.availableParallelism(),
   memory: Math.round(os.totalmem() / 2 ** 30),
-  system: `${os.type()} ${os.release()} ${os.arch()}`,
+  system: `${os.type()} ${os.release().replace(/-.*/, '')} ${os.arch()}`,
   node: process.versions.node,
   rabbitmq,
   sqlite: sqliteVersion(),
