@@ -17,13 +17,16 @@ export class Database {
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
   readonly #listeners = new Set<() => void>();
+  readonly #soon: (ring: () => void) => void;
   #waiting: Pending[] = [];
   #isCareful = false;
   #isNews = false;
 
-  constructor(path: string, connection: Connection) {
+  /** What is asked for until `soon` calls back shares a transaction. */
+  constructor(path: string, connection: Connection, soon: (ring: () => void) => void = setImmediate) {
     this.path = path;
     this.#connection = connection;
+    this.#soon = soon;
   }
 
   all<Row>(sql: string, params: Params = {}): Row[] {
@@ -52,7 +55,7 @@ export class Database {
   write<T>(work: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
-      if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+      if (this.#waiting.length === 1) this.#soon(() => this.#flush());
     });
   }
 

@@ -1,11 +1,20 @@
 import { TransientError, failure } from '../engine/errors.ts';
 import type { RemoteCall } from '../engine/definition.ts';
 import type { Call, CallResult, Incident } from '../engine/run.ts';
+import type { Scheduler } from './scheduler.ts';
 
 type Answer = Extract<Incident, { type: 'answered' }>;
 
 /** A call that was started or waits for its place. */
 export type OngoingCall = { readonly attempt: number; cancel(): void };
+
+export type CallsOptions = {
+  /** How many calls of one kind run at once. */
+  readonly limit: number;
+  /** How long one attempt may take, in ms. */
+  readonly timeout: number;
+  readonly scheduler: Scheduler;
+};
 
 type Place = { begin(): Promise<void> };
 
@@ -16,13 +25,15 @@ type Place = { begin(): Promise<void> };
 export class Calls {
   readonly #limit: number;
   readonly #timeout: number;
+  readonly #scheduler: Scheduler;
   readonly #kinds = new Map<string, { running: number; waiting: Set<Place> }>();
   readonly #running = new Set<Promise<void>>();
   #closed = false;
 
-  constructor({ limit, timeout }: { limit: number; timeout: number }) {
+  constructor({ limit, timeout, scheduler }: CallsOptions) {
     this.#limit = limit;
     this.#timeout = timeout;
+    this.#scheduler = scheduler;
   }
 
   /** `answer` is called once, later, unless the call is cancelled first. */
@@ -31,10 +42,10 @@ export class Calls {
     let cancelled = false;
     let ended = false;
     const perform = async () => {
-      const began = performance.now();
+      const began = this.#scheduler.monotonic();
       const result = await this.#attempt(remote, call, abort);
       ended = true;
-      const duration = Math.round((performance.now() - began) * 1000) / 1000;
+      const duration = Math.round((this.#scheduler.monotonic() - began) * 1000) / 1000;
       if (!cancelled) answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });
     };
     const kind = this.#kind(call.src);
@@ -86,7 +97,8 @@ export class Calls {
   ): Promise<CallResult> {
     const { signal } = abort;
     const limit = remote.timeout ?? this.#timeout;
-    const timeout = setTimeout(() => abort.abort(new TransientError(`no answer within ${limit} ms`)), limit);
+    const late = () => abort.abort(new TransientError(`no answer within ${limit} ms`));
+    const inTime = this.#scheduler.after(limit, late);
     // The race does not rely on the call to heed its signal.
     const given = Promise.withResolvers<never>();
     given.promise.catch(() => {}); // `perform` may throw before anyone waits for it
@@ -101,7 +113,7 @@ export class Calls {
       // A client that heeds the signal rejects with an error of its own.
       return failure(signal.aborted ? signal.reason : error);
     } finally {
-      clearTimeout(timeout);
+      inTime();
     }
   }
 }

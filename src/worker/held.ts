@@ -3,8 +3,8 @@ import { wantedCalls } from '../engine/interpreter.ts';
 import { isFinal } from '../engine/run.ts';
 import type { Incident, Run } from '../engine/run.ts';
 import type { Calls, OngoingCall } from './calls.ts';
-import { setAlarm } from './alarm.ts';
 import type { DeliveryMail } from './mail.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /** A run in this worker's hands: its last committed record, and all that goes on for it. */
 export class Held {
@@ -12,12 +12,14 @@ export class Held {
   run: Run;
   /** They are acked when the run is final. */
   deliveries: DeliveryMail[] = [];
+  readonly #scheduler: Scheduler;
   readonly #calls = new Map<string, OngoingCall>();
   readonly #alarms = new Map<string, { at: number; cancel(): void }>();
 
-  constructor(machine: Machine, run: Run) {
+  constructor(machine: Machine, run: Run, scheduler: Scheduler) {
     this.machine = machine;
     this.run = run;
+    this.#scheduler = scheduler;
   }
 
   /**
@@ -59,7 +61,8 @@ export class Held {
     }
     for (const [timer, { at }] of Object.entries(timers)) {
       if (this.#alarms.has(timer)) continue;
-      this.#alarms.set(timer, { at, cancel: setAlarm(at - now, () => post({ type: 'due', timer, at })) });
+      const cancel = this.#scheduler.after(at - now, () => post({ type: 'due', timer, at }));
+      this.#alarms.set(timer, { at, cancel });
     }
   }
 }

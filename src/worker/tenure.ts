@@ -2,6 +2,8 @@ import { messageOf } from '../engine/errors.ts';
 import { suspectAfter } from '../store/store.ts';
 import type { Resumed, WorkerStore } from '../store/store.ts';
 import type { Log } from './log.ts';
+import { pause } from './scheduler.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /** How often the lease is renewed and dead workers are looked for, in ms. */
 const tickMs = 1000;
@@ -17,6 +19,7 @@ export type TenureOptions = {
   readonly worker: string;
   readonly refs: readonly string[];
   readonly log: Log;
+  readonly scheduler: Scheduler;
   readonly onResumed: (resumed: Resumed) => void;
   readonly onEvicted: (run: string) => void;
   readonly onLost: () => void;
@@ -72,23 +75,24 @@ export class Tenure {
   }
 
   async #nextLook(): Promise<void> {
-    const tick = setTimeout(() => this.#wake.resolve(), tickMs);
+    const { scheduler } = this.#options;
+    const cancelTick = scheduler.after(tickMs, () => this.#wake.resolve());
     await this.#wake.promise;
-    clearTimeout(tick);
+    cancelTick();
     this.#wake = Promise.withResolvers();
-    if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, leastGapMs));
+    if (!this.#stopped) await pause(scheduler, leastGapMs);
   }
 
   async #look(): Promise<void> {
-    if (performance.now() - this.#renewedAt > tickMs / 2) await this.#renew();
+    if (this.#options.scheduler.monotonic() - this.#renewedAt > tickMs / 2) await this.#renew();
     await this.#resume();
     this.#fails = false;
   }
 
   async #renew(): Promise<void> {
-    const { store, worker, onEvicted, onLost, settled } = this.#options;
+    const { store, worker, scheduler, onEvicted, onLost, settled } = this.#options;
     const { held, evicted } = await store.renew(worker);
-    this.#renewedAt = performance.now();
+    this.#renewedAt = scheduler.monotonic();
     if (!held) {
       onLost();
       await store.join(worker);

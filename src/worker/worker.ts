@@ -14,6 +14,8 @@ import { Held } from './held.ts';
 import { takeIn } from './intake.ts';
 import type { Log } from './log.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
+import { eventLoop, pause } from './scheduler.ts';
+import type { Scheduler } from './scheduler.ts';
 import { Tenure } from './tenure.ts';
 import { Turn } from './turn.ts';
 import type { Settlement } from './turn.ts';
@@ -26,6 +28,7 @@ export type WorkerOptions = {
   readonly registry: Registry;
   readonly log: Log;
   readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
   /** How many deliveries may be in hand, and how many calls of one kind may run, at once. */
   readonly concurrency?: number;
   /** How long one attempt of a call may take, in ms. */
@@ -34,6 +37,14 @@ export type WorkerOptions = {
 };
 
 const systemClock: Clock = { now: Date.now, random: Math.random };
+
+const defaults = {
+  clock: systemClock,
+  scheduler: eventLoop,
+  concurrency: 256,
+  callTimeout: 10_000,
+  maxResumes: 5,
+};
 
 /** More mail than this waits for the next turn, so that a transaction stays short. */
 const maxTurn = 1000;
@@ -64,14 +75,15 @@ export class Worker {
   #storeFails = false;
 
   constructor(options: WorkerOptions) {
-    this.#options = { clock: systemClock, concurrency: 256, callTimeout: 10_000, maxResumes: 5, ...options };
-    const { store, id, registry, log, concurrency, callTimeout } = this.#options;
+    this.#options = { ...defaults, ...options };
+    const { store, id, registry, log, scheduler, concurrency, callTimeout } = this.#options;
     this.#refs = registry.machines.map(({ ref }) => ref);
-    this.#calls = new Calls({ limit: concurrency, timeout: callTimeout });
+    this.#calls = new Calls({ limit: concurrency, timeout: callTimeout, scheduler });
     this.#tenure = new Tenure({
       store,
       worker: id,
       log,
+      scheduler,
       refs: this.#refs,
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
@@ -127,7 +139,8 @@ export class Worker {
   #post(mail: Mail): void {
     this.#inbox.push(mail);
     // After the I/O of this round has been read, so that its messages and answers share a commit.
-    this.#turning ??= new Promise(setImmediate).then(() => this.#loop());
+    const { scheduler } = this.#options;
+    this.#turning ??= new Promise<void>((resolve) => scheduler.soon(resolve)).then(() => this.#loop());
   }
 
   async #loop(): Promise<void> {
@@ -196,7 +209,7 @@ export class Worker {
   /** Takes the record as it was committed, and makes what goes on follow it. */
   #keep({ id, machine, base, step, deliveries }: Draft): void {
     const run = step?.run ?? base!;
-    const held = this.#held.get(id) ?? new Held(machine, run);
+    const held = this.#held.get(id) ?? new Held(machine, run, this.#options.scheduler);
     held.run = run;
     held.deliveries.push(...deliveries);
     if (isFinal(run)) return this.#finish(held);
@@ -301,6 +314,6 @@ export class Worker {
       );
     this.#storeFails = true;
     this.#inbox.unshift(...mail);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await pause(this.#options.scheduler, pauseMs);
   }
 }
