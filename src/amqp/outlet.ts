@@ -14,6 +14,9 @@ export type Outgoing = {
 /** Tells a message that comes back apart from the others where it has no `messageId`. */
 export const deadLetterIdHeader = 'x-dead-letter-id';
 
+/** No queue is bound to the exchange: the message was not accepted, and would be once one is. */
+export class UnroutableError extends AmqpError {}
+
 /** When a node of a cluster dies, a channel may nack for ever while a new one would work. */
 const mostNacksInARow = 100;
 
@@ -133,8 +136,8 @@ export class Outlet {
   }
 }
 
-const unroutable = (where: string, exchange: string): AmqpError =>
-  new AmqpError(
+const unroutable = (where: string, exchange: string): UnroutableError =>
+  new UnroutableError(
     'refused',
     `no queue is bound to the exchange ${exchange} at ${where}: bind one, or let a user who may declare it connect once`,
   );

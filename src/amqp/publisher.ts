@@ -2,7 +2,7 @@ import type { Channel } from 'amqplib';
 import { AmqpError, toAmqpError } from './error.ts';
 import { guard, Link, withChannel } from './link.ts';
 import type { Log, Tls } from './link.ts';
-import { Outlet } from './outlet.ts';
+import { Outlet, UnroutableError } from './outlet.ts';
 import type { Outgoing } from './outlet.ts';
 import { declare } from './topology.ts';
 import type { Topology } from './topology.ts';
@@ -33,6 +33,7 @@ const taskTimeout = 60_000;
 export class Publisher {
   readonly #options: PublisherOptions;
   #link: Link<Outlet> | undefined;
+  #mending: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: PublisherOptions) {
@@ -40,10 +41,21 @@ export class Publisher {
   }
 
   /**
-   * Resolves when the message is safe in a queue: persistent, routed and confirmed.
+   * Resolves when the message is safe in a queue: persistent, routed and confirmed. A queue that somebody deleted
+   * meanwhile is declared again.
    * @throws AmqpError
    */
-  async publish(message: Outgoing, { patience, signal }: Terms): Promise<void> {
+  async publish(message: Outgoing, terms: Terms): Promise<void> {
+    try {
+      await this.#send(message, terms);
+    } catch (error) {
+      if (!(error instanceof UnroutableError)) throw error;
+      await this.#mend(terms);
+      await this.#send(message, terms);
+    }
+  }
+
+  async #send(message: Outgoing, { patience, signal }: Terms): Promise<void> {
     const outlet = await this.#outlet(patience, signal);
     if (signal?.aborted) throw this.#late('unavailable');
     const { confirmTimeout = defaultConfirmTimeout } = this.#options;
@@ -74,6 +86,22 @@ export class Publisher {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#link?.close();
+  }
+
+  /** Once for all who ask at the same time. */
+  #mend(terms: Terms): Promise<void> {
+    this.#mending ??= this.#declare(terms).finally(() => (this.#mending = undefined));
+    return this.#mending;
+  }
+
+  async #declare({ patience }: Terms): Promise<void> {
+    const { address, topology } = this.#options;
+    const { session } = await this.#open().ready(patience);
+    try {
+      await within(taskTimeout, declare(session.model, topology), () => this.#late('unavailable'));
+    } catch (error) {
+      throw toAmqpError(error, address.name);
+    }
   }
 
   async #outlet(patience: number, signal: AbortSignal | undefined): Promise<Outlet> {

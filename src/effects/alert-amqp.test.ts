@@ -6,6 +6,7 @@ import { remove, topologyOf } from '../amqp/topology.ts';
 import type { Topology } from '../amqp/topology.ts';
 import { parseAddress } from '../amqp/url.ts';
 import { TransientError } from '../engine/errors.ts';
+import { refuseAll } from '../queue/amqp/testbed.suite.ts';
 import { sendAlertByAmqp } from './alert-amqp.ts';
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -72,12 +73,20 @@ test('an alert arrives as a CloudEvent under its key, and its receipt says that 
   });
 });
 
-test('an alert that no queue gets may pass later', async () => {
+test('an alert whose queue was deleted is sent all the same: the queue is declared again', async () => {
   const { topology, call } = open();
   await call.perform(alert, context());
-  await (await channelTo()).unbindQueue(topology.alerts, topology.events, '#');
+  await (await channelTo()).deleteQueue(topology.alerts);
+  expect(await call.perform(alert, context())).toEqual({ receipt: { confirmed: true } });
+  expect((await firstAlert(topology)).properties.messageId).toBe('t-1/sendAlert');
+});
+
+test('an alert that no queue takes may pass later', async () => {
+  const { topology, call } = open();
+  await call.perform(alert, context());
+  await refuseAll(topology.events);
   const error = await failure(call.perform(alert, context()));
-  expect(error.message).toContain(topology.events);
+  expect(error.message).toMatch(/did not take the message/);
 });
 
 test('an alert gives up when its attempt is over, and is not sent afterwards', async () => {

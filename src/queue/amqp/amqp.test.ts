@@ -15,6 +15,7 @@ import {
   freshPrefix,
   open,
   rawChannel,
+  refuseAll,
   silent,
   startProxy,
   sweep,
@@ -40,36 +41,22 @@ describeQueue('RabbitMQ', {
 });
 
 describe('publishing to RabbitMQ', () => {
-  test('a message that no queue would get is refused, and the next one is not', async () => {
+  test('messages that no queue would get are taken: what is missing is declared again', async () => {
     const { queue, topology } = open();
     await publish(queue, 'a');
     const channel = await rawChannel();
     await channel.unbindQueue(topology.runs, topology.submit, '#');
-    const errors = await Promise.all([
-      failure(publish(queue, 'b')),
-      failure(publish(queue, 'b')),
-      failure(publish(queue, 'c')),
-    ]);
-    expect(errors.map(({ kind }) => kind)).toEqual(['refused', 'refused', 'refused']);
-    expect(errors[0].message).toContain(topology.submit);
-    await channel.bindQueue(topology.runs, topology.submit, '#');
-    await publish(queue, 'b');
+    await channel.deleteQueue(topology.waiting);
+    await Promise.all(['b', 'b', 'c'].map((id) => publish(queue, id)));
+    expect(await queue.depth()).toEqual({ ready: 4, waiting: 0, dead: 0 });
   });
 
   test('a message that a full queue does not take is unavailable, and the next one is taken', async () => {
     const { queue, topology } = open();
     await queue.depth();
-    const channel = await rawChannel();
-    const full = `${topology.runs}.full`;
-    await channel.assertQueue(full, {
-      exclusive: true,
-      arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' },
-    });
-    channel.sendToQueue(full, Buffer.from('first'));
-    await channel.waitForConfirms();
-    await channel.bindQueue(full, topology.submit, '#');
+    const takeAgain = await refuseAll(topology.submit);
     expect(await failure(publish(queue, 'a'))).toMatchObject({ kind: 'unavailable' });
-    await channel.deleteQueue(full);
+    await takeAgain();
     await publish(queue, 'b');
   });
 
@@ -77,17 +64,9 @@ describe('publishing to RabbitMQ', () => {
     const info = vi.fn<() => void>();
     const { queue, topology } = open({ log: { ...silent, info } });
     await queue.depth();
-    const channel = await rawChannel();
-    const full = `${topology.runs}.full`;
-    await channel.assertQueue(full, {
-      exclusive: true,
-      arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' },
-    });
-    channel.sendToQueue(full, Buffer.from('first'));
-    await channel.waitForConfirms();
-    await channel.bindQueue(full, topology.submit, '#');
+    const takeAgain = await refuseAll(topology.submit);
     await Promise.all(Array.from({ length: 100 }, (_, index) => failure(publish(queue, `run-${index}`))));
-    await channel.deleteQueue(full);
+    await takeAgain();
     await vi.waitFor(() => expect(info).toHaveBeenCalledTimes(2));
     await publish(queue, 'b');
   });
@@ -311,8 +290,8 @@ describe('the dead letters of RabbitMQ', () => {
     await publish(queue, 'a');
     const { next } = inbox(queue);
     const delivery = await next();
-    await (await rawChannel()).unbindQueue(topology.dead, topology.dead, '#');
-    expect(await failure(delivery.deadLetter('not JSON'))).toMatchObject({ kind: 'refused' });
+    await refuseAll(topology.dead);
+    expect(await failure(delivery.deadLetter('not JSON'))).toMatchObject({ kind: 'unavailable' });
     expect((await next()).message.id).toBe('a');
   });
 
@@ -322,8 +301,8 @@ describe('the dead letters of RabbitMQ', () => {
     const { next } = inbox(queue);
     await (await next()).deadLetter('not JSON');
     const [letter] = await queue.deadLetters.list(1);
-    await (await rawChannel()).unbindQueue(topology.runs, topology.submit, '#');
-    expect(await failure(queue.deadLetters.requeue(letter!.id))).toMatchObject({ kind: 'refused' });
+    await refuseAll(topology.submit);
+    expect(await failure(queue.deadLetters.requeue(letter!.id))).toMatchObject({ kind: 'unavailable' });
     expect(await queue.deadLetters.list(10)).toEqual([letter]);
   });
 

@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
+import { toAmqpError } from '../../amqp/error.ts';
 import { guard, Link } from '../../amqp/link.ts';
 import type { LinkOptions, Session } from '../../amqp/link.ts';
 import { declare } from '../../amqp/topology.ts';
@@ -9,6 +10,8 @@ import { fromAmqp } from './message.ts';
 
 export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> & {
   readonly topology: Topology;
+  /** How often everything is declared again, in ms. */
+  readonly upkeep: number;
   /** Resolves when the message is safe among the dead letters. */
   readonly bury: (message: ConsumeMessage, error: string) => Promise<void>;
 };
@@ -71,7 +74,24 @@ export class AmqpConsumer implements Consumer {
     await channel.prefetch(this.#options.prefetch);
     // From here on `stop` can cancel it: a channel performs one operation after the other.
     if (!this.#stopping) await this.#consume(inlet);
+    this.#keepUp(inlet);
     return inlet;
+  }
+
+  /** Nobody tells us of a queue that is deleted, but for the one that we consume; a delivery would wait for ever. */
+  #keepUp(inlet: Inlet): void {
+    const { topology, upkeep, address, log } = this.#source;
+    let said = '';
+    const look = async () => {
+      const { message } = await declare(inlet.session.model, topology).then(
+        () => ({ message: '' }),
+        (error: unknown) => toAmqpError(error, address.name),
+      );
+      if (message !== said && message !== '' && !inlet.void) log.warn({ broker: address.name }, message);
+      said = message;
+    };
+    const timer = setInterval(() => void look(), upkeep);
+    inlet.channel.once('close', () => clearInterval(timer));
   }
 
   async #consume(inlet: Inlet): Promise<void> {

@@ -25,6 +25,8 @@ export type AmqpOptions = {
   readonly patience?: number | undefined;
   /** How long a confirm may take, in ms: 10 s. */
   readonly confirmTimeout?: number | undefined;
+  /** How often a consumer declares again what somebody may have deleted, in ms: 30 s. */
+  readonly upkeep?: number | undefined;
 };
 
 /** What an AMQP broker is to Holdfast. */
@@ -40,18 +42,19 @@ export type Amqp = {
 };
 
 const defaultPatience = 10_000;
+const defaultUpkeep = 30_000;
 
 /**
  * Opens nothing yet: each connection is made when it is first needed, one to publish, one for each consumer.
  * @throws QueueError when the URL cannot be read
  */
 export const openAmqp = (options: AmqpOptions): Amqp => {
-  const { patience = defaultPatience } = options;
+  const { patience = defaultPatience, upkeep = defaultUpkeep } = options;
   const address = read(options.url);
   const topology = topologyOf(options);
   const publisher = new Publisher({ ...options, address, topology });
   return {
-    queue: queueOf({ ...options, patience, address, topology, publisher }),
+    queue: queueOf({ ...options, patience, upkeep, address, topology, publisher }),
     publisher,
     topology,
     server: () => translated(publisher.server({ patience })),
@@ -61,12 +64,13 @@ export const openAmqp = (options: AmqpOptions): Amqp => {
 
 type Parts = Pick<AmqpOptions, 'log' | 'tls'> & {
   patience: number;
+  upkeep: number;
   address: Address;
   topology: Topology;
   publisher: Publisher;
 };
 
-const queueOf = ({ log, tls, patience, address, topology, publisher }: Parts): Queue => {
+const queueOf = ({ log, tls, patience, upkeep, address, topology, publisher }: Parts): Queue => {
   const consumers = new Set<AmqpConsumer>();
   const bury = (message: ConsumeMessage, error: string) =>
     translated(publisher.publish(toDeadLetter(topology, message, error, Date.now()), { patience }));
@@ -74,7 +78,7 @@ const queueOf = ({ log, tls, patience, address, topology, publisher }: Parts): Q
     name: address.name,
     publish: (submission) => accepted(publisher.publish(toSubmission(topology, submission), { patience })),
     consume: (consumerOptions) => {
-      const consumer = new AmqpConsumer({ address, tls, log, topology, bury }, consumerOptions);
+      const consumer = new AmqpConsumer({ address, tls, log, topology, upkeep, bury }, consumerOptions);
       consumers.add(consumer);
       return consumer;
     },

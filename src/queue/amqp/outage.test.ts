@@ -5,7 +5,7 @@ import { idOf, inbox, publish } from '../inbox.suite.ts';
 import type { Queue } from '../queue.ts';
 import { openAmqp } from './open.ts';
 import type { Amqp, AmqpOptions } from './open.ts';
-import { changed, expectOneLine, failure, silent } from './testbed.suite.ts';
+import { changed, expectOneLine, failure, rawChannel, silent } from './testbed.suite.ts';
 
 /** Of its own, because these tests do to it what nobody may do to a shared one. */
 let broker: Broker;
@@ -37,8 +37,8 @@ describe('a RabbitMQ in trouble', () => {
   });
 
   test('a channel that the broker closes with 406 voids what is in hand, and is built again', async () => {
-    await setAckTimeout(500, 100);
-    onTestFinished(() => setAckTimeout(1_800_000, 60_000));
+    await setLimits({ consumer_timeout: 500, channel_tick_interval: 100 });
+    onTestFinished(() => setLimits({ consumer_timeout: 1_800_000, channel_tick_interval: 60_000 }));
     const warn = vi.fn<(details: object, message: string) => void>();
     const { queue } = open({ prefix: 'ack-timeout', log: { ...silent, warn } });
     await publish(queue, 'a');
@@ -52,6 +52,18 @@ describe('a RabbitMQ in trouble', () => {
     expect(warn.mock.calls.map(([, message]) => message)).toContainEqual(
       expect.stringMatching(/was lost \(.*timed out/),
     );
+  });
+
+  test('the queue where deliveries wait is declared again when it was deleted, and none is lost', async () => {
+    await setLimits({ dead_letter_worker_publisher_confirm_timeout: 500 }); // 3 min, unless a test is in a hurry
+    const { queue, topology } = open({ prefix: 'deleted', upkeep: 100 });
+    await publish(queue, 'a');
+    const { next, losses } = inbox(queue);
+    const delivery = await next();
+    await (await rawChannel(broker.url)).deleteQueue(topology.waiting);
+    delivery.later();
+    expect((await next()).message.id).toBe('a');
+    expect(losses).toEqual([]);
   });
 
   test('a broker that dies keeps what it confirmed, and consumer and publisher find it again', async () => {
@@ -69,7 +81,7 @@ describe('a RabbitMQ in trouble', () => {
   });
 
   test('a memory alarm makes publishing unavailable and leaves consuming alone, until it is over', async () => {
-    const { queue } = open({ prefix: 'alarm', patience: 300, confirmTimeout: 300 });
+    const { queue } = open({ prefix: 'alarm', patience: 1_000, confirmTimeout: 300 });
     await publish(queue, 'a');
     const { next } = inbox(queue);
     await next();
@@ -85,7 +97,7 @@ describe('a RabbitMQ in trouble', () => {
   });
 
   test('acks go through while a memory alarm stops publishing', async () => {
-    const { queue } = open({ prefix: 'alarm-ack', patience: 300, confirmTimeout: 300 });
+    const { queue } = open({ prefix: 'alarm-ack', patience: 1_000, confirmTimeout: 300 });
     for (const id of ['a', 'b']) await publish(queue, id);
     const { next } = inbox(queue, { prefetch: 1 });
     const first = await next();
@@ -123,6 +135,20 @@ describe('a RabbitMQ user with few permissions', () => {
     expectOneLine(error);
   });
 
+  test('who may not declare is refused while no queue would get the message, and no longer than that', async () => {
+    const { topology } = open({ prefix: 'unbound' });
+    await open({ prefix: 'unbound' }).queue.depth();
+    const { queue } = open({ prefix: 'unbound', url: await asUser('sender', '^$', '.*', '.*') });
+    await publish(queue, 'a');
+    const channel = await rawChannel(broker.url);
+    await channel.unbindQueue(topology.runs, topology.submit, '#');
+    const errors = await Promise.all(['b', 'b', 'c'].map((id) => failure(publish(queue, id))));
+    expect(errors.map(({ kind }) => kind)).toEqual(['refused', 'refused', 'refused']);
+    expect(errors[0]!.message).toContain(topology.submit);
+    await channel.bindQueue(topology.runs, topology.submit, '#');
+    await publish(queue, 'b');
+  });
+
   test('who may not publish is refused', async () => {
     await open({ prefix: 'read-only' }).queue.depth();
     const { queue } = open({ prefix: 'read-only', url: await asUser('reader', '^$', '^$', '.*') });
@@ -146,10 +172,9 @@ const asUser = async (name: string, ...permissions: [configure: string, write: s
   }, broker.url);
 };
 
-/** How long a delivery may stay unacked, and how often the broker looks, in ms. For channels opened from now on. */
-const setAckTimeout = async (timeout: number, tick: number) => {
-  const settings = { consumer_timeout: timeout, channel_tick_interval: tick };
-  const calls = Object.entries(settings).map(
+/** Limits of the broker, in ms: for channels and queues that are opened from now on. */
+const setLimits = async (limits: Record<string, number>) => {
+  const calls = Object.entries(limits).map(
     ([name, value]) => `application:set_env(rabbit, ${name}, ${value})`,
   );
   await broker.ctl('eval', `${calls.join(', ')}.`);

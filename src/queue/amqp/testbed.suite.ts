@@ -46,6 +46,20 @@ export const rawChannel = async (url = inject('amqpUrl')): Promise<ConfirmChanne
   return connection.createConfirmChannel();
 };
 
+/** A queue that takes nothing gets what goes to the exchange, so that every message is nacked. Returns what ends it. */
+export const refuseAll = async (exchange: string): Promise<() => Promise<void>> => {
+  const channel = await rawChannel();
+  const full = `${exchange}.full`;
+  await channel.assertQueue(full, {
+    exclusive: true,
+    arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' },
+  });
+  channel.sendToQueue(full, Buffer.from('first'));
+  await channel.waitForConfirms();
+  await channel.bindQueue(full, exchange, '#');
+  return async () => void (await channel.deleteQueue(full));
+};
+
 export const failure = async (work: Promise<unknown>): Promise<QueueError> => {
   const error: unknown = await work.then(
     () => new Error('it succeeded'),
