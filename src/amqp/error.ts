@@ -1,4 +1,5 @@
 import { messageOf } from '../engine/errors.ts';
+import { tlsProblem } from './tls.ts';
 
 /**
  * - `unavailable`: the broker did not take it, and may later.
@@ -40,12 +41,6 @@ const refusals: Refusal[] = [
       `RabbitMQ at ${where} has no such virtual host, or this user may not enter it: correct the URL's path, or create the host and grant access`,
   },
   {
-    when: (code, text) =>
-      typeof code === 'string' && /TLS|SSL|CERT|SELF_SIGNED|EPROTO/.test(`${code} ${text}`),
-    says: (text, where) =>
-      `no trusted TLS connection to ${where} (${text}): use the name that its certificate is for, and pass the CA that signed it`,
-  },
-  {
     when: (code) => code === preconditionFailed,
     says: (text, where) =>
       `${where} has a queue or exchange of that name with other settings (${text}): use the same lap everywhere, delete it once it is empty, or choose another prefix`,
@@ -67,9 +62,10 @@ export const toAmqpError = (error: unknown, where: string): AmqpError => {
   if (error instanceof AmqpError) return error;
   const code = codeOf(error);
   const text = textOf(error);
-  const refusal = refusals.find(({ when }) => when(code, text));
-  return refusal
-    ? new AmqpError('refused', refusal.says(text, where), { cause: error })
+  const refusal =
+    tlsProblem(code, error, text, where) ?? refusals.find(({ when }) => when(code, text))?.says(text, where);
+  return refusal !== undefined
+    ? new AmqpError('refused', refusal, { cause: error })
     : new AmqpError(
         'unavailable',
         `RabbitMQ at ${where} cannot be reached (${text}): see that it runs, then try again`,

@@ -1,9 +1,7 @@
 /** The composition root: the one place that knows every adapter. Tests run it whole. */
 import { randomUUIDv7 } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Tls } from '../amqp/link.ts';
 import { sendAlertByAmqp } from '../effects/alert-amqp.ts';
 import { sendAlertToTable } from '../effects/alert-embedded.ts';
 import { auditOverHttp } from '../effects/audit.ts';
@@ -24,6 +22,7 @@ import type { Log } from '../worker/log.ts';
 import { Worker } from '../worker/worker.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
 import type { Settings } from './settings.ts';
+import { tlsOf } from './tls.ts';
 
 export const isEmbedded = ({ queue }: Pick<Settings, 'queue'>): boolean => queue === 'embedded';
 
@@ -61,17 +60,6 @@ export const openQueue = (settings: Settings, log: Log, db?: Database): OpenQueu
 const openRabbit = (settings: Settings, log: Log): Amqp => {
   const { queue: url, prefix, lap } = settings;
   return openAmqp({ url, prefix, lap, log, tls: tlsOf(settings) });
-};
-
-export const tlsOf = ({ ca }: Settings): Tls | undefined =>
-  ca === undefined ? undefined : { ca: readFile(ca) };
-
-const readFile = (path: string): Buffer => {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CliError(exitCodes.usage, `--ca ${path} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
 };
 
 const elsewhere: RemoteCall = {

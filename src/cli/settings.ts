@@ -25,6 +25,10 @@ const options = {
     .env('HOLDFAST_LAP')
     .default('5m'),
   ca: new Option('--ca <file>', 'the CA that signed the broker’s certificate (PEM)').env('HOLDFAST_CA'),
+  cert: new Option('--cert <file>', 'the certificate that the broker is shown (PEM)').env('HOLDFAST_CERT'),
+  certKey: new Option('--cert-key <file>', 'the private key of --cert (PEM, without a passphrase)').env(
+    'HOLDFAST_CERT_KEY',
+  ),
   machines: new Option('--machines <file...>', 'modules that export machines of your own').env(
     'HOLDFAST_MACHINES',
   ),
@@ -76,6 +80,8 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores'),
   lap: duration,
   ca: z.string().optional(),
+  cert: z.string().optional(),
+  certKey: z.string().optional(),
   // A list in the environment is divided by commas.
   machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
   auditUrl: httpUrl.optional(),
@@ -103,7 +109,9 @@ export const withSettings = (command: Command, names: readonly SettingName[]): C
   return command;
 };
 
-export const queueSettings = ['store', 'queue', 'prefix', 'lap', 'ca'] as const;
+/** Where RabbitMQ is, and what proves who is who. */
+export const brokerSettings = ['queue', 'ca', 'cert', 'certKey'] as const;
+export const queueSettings = ['store', ...brokerSettings, 'prefix', 'lap'] as const;
 export const workerSettings = [
   ...queueSettings,
   'machines',

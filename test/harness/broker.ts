@@ -14,6 +14,8 @@ import { guard } from './watchdog.ts';
 /** A RabbitMQ of its own: ports, data, cookie and epmd are shared with nobody. Loopback only. */
 export interface Broker extends AsyncDisposable {
   readonly url: string;
+  /** The same over TLS, by the name localhost; only of a broker that has certificates. */
+  readonly tlsUrl: string;
   /** Runs rabbitmqctl and returns its stdout; rejects when it fails. */
   ctl(...args: string[]): Promise<string>;
   /**
@@ -32,7 +34,11 @@ export interface Broker extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
-type Site = { sbin: string; folder: string; port: number; env: Record<string, string> };
+/** Files in PEM. Its clients have to show a certificate that `ca` signed where `asksClients`. */
+type BrokerTls = { ca: string; cert: string; key: string; asksClients?: boolean };
+
+type BrokerOptions = { port?: number; tls?: BrokerTls };
+type Site = { sbin: string; folder: string; port: number; tlsPort: number; env: Record<string, string> };
 type Server = { child: ChildProcess; output: () => string; closed: Promise<unknown> };
 
 const startTimeout = 60_000;
@@ -41,8 +47,8 @@ const searchPath = `${process.env['PATH']}:/opt/homebrew/bin:/usr/local/bin:/usr
 const run = promisify(execFile);
 
 /** Starts a RabbitMQ that ends with this process at the latest. Resolves when it accepts AMQP connections. */
-export async function startBroker(options: { port?: number } = {}): Promise<Broker> {
-  const site = await prepare(options.port);
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
+  const site = await prepare(options);
   const epmd = await startEpmd(site);
   let server: Server | undefined;
 
@@ -52,6 +58,7 @@ export async function startBroker(options: { port?: number } = {}): Promise<Brok
   };
   const broker: Broker = {
     url: `amqp://guest:guest@127.0.0.1:${site.port}`,
+    tlsUrl: `amqps://guest:guest@localhost:${site.tlsPort}`,
     ctl: async (...args) => {
       const { stdout } = await run(path.join(site.sbin, 'rabbitmqctl'), ['--quiet', ...args], {
         env: site.env,
@@ -83,11 +90,11 @@ export async function startBroker(options: { port?: number } = {}): Promise<Brok
   return broker;
 }
 
-async function prepare(fixedPort: number | undefined): Promise<Site> {
+async function prepare({ port: fixedPort, tls }: BrokerOptions): Promise<Site> {
   const sbin = findRabbitmq();
   if (!sbin) throw new Error('rabbitmq-server is not installed: run "node scripts/setup.mjs --broker"');
   const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-broker-'));
-  const [distPort = 0, epmdPort = 0, freePort = 0] = await freePorts(3);
+  const [distPort = 0, epmdPort = 0, freePort = 0, tlsPort = 0] = await freePorts(4);
   const port = fixedPort ?? freePort;
   for (const name of ['home', 'data', 'log', 'schema']) await mkdir(path.join(folder, name));
   const cookie = path.join(folder, 'home', '.erlang.cookie');
@@ -96,9 +103,19 @@ async function prepare(fixedPort: number | undefined): Promise<Site> {
   await writeFile(path.join(folder, 'plugins'), '[].');
   await writeFile(path.join(folder, 'advanced.config'), '[].');
   await writeFile(path.join(folder, 'rabbitmq-env.conf'), '');
-  await writeFile(path.join(folder, 'rabbitmq.conf'), 'loopback_users = none\n');
-  return { sbin, folder, port, env: environment(folder, { port, distPort, epmdPort }) };
+  const settings = ['loopback_users = none', ...(tls ? tlsSettings(tls, tlsPort) : [])];
+  await writeFile(path.join(folder, 'rabbitmq.conf'), `${settings.join('\n')}\n`);
+  return { sbin, folder, port, tlsPort, env: environment(folder, { port, distPort, epmdPort }) };
 }
+
+const tlsSettings = ({ ca, cert, key, asksClients = false }: BrokerTls, port: number): string[] => [
+  `listeners.ssl.default = 127.0.0.1:${port}`,
+  `ssl_options.cacertfile = ${ca}`,
+  `ssl_options.certfile = ${cert}`,
+  `ssl_options.keyfile = ${key}`,
+  `ssl_options.verify = ${asksClients ? 'verify_peer' : 'verify_none'}`,
+  `ssl_options.fail_if_no_peer_cert = ${asksClients}`,
+];
 
 function environment(
   folder: string,

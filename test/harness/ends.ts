@@ -260,6 +260,8 @@ export const openEnds = async ({ queue, folder, settings, onAudit }: EndsOptions
       prefix: `ends-${process.pid}-${(made += 1)}`,
       lap: 500,
       ca: undefined,
+      cert: undefined,
+      certKey: undefined,
       machines: [],
       auditUrl: audit.url,
       concurrency: 256,

@@ -5,11 +5,20 @@ import type { OpenQueue } from '../compose.ts';
 import { quiet } from '../log.ts';
 import { age } from '../output/time.ts';
 import type { Settings } from '../settings.ts';
+import { checkPrivate } from './files.ts';
 import { attempt, ok, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { checkRabbit } from './rabbit.ts';
 
-export const checkQueue = (settings: Settings): Promise<Finding[]> =>
+export const checkQueue = async (settings: Settings): Promise<Finding[]> => [
+  ...(await checkKey(settings)),
+  ...(await checkOpen(settings)),
+];
+
+const checkKey = ({ certKey }: Settings): Promise<Finding[]> =>
+  attempt('client key', async () => (certKey === undefined ? [] : [checkPrivate('client key', certKey)]));
+
+const checkOpen = (settings: Settings): Promise<Finding[]> =>
   attempt('queue', async () => {
     const existing = isEmbedded(settings) ? openExisting(settings) : undefined;
     if (isEmbedded(settings) && !existing) return [ok('queue', 'embedded: it comes with the store')];

@@ -2,7 +2,7 @@ import { alertsInRabbit, alertsInStore } from '../alert-source.ts';
 import type { AlertSource, ReceivedAlert } from '../alert-source.ts';
 import { noStoreYet, openExisting } from '../archive.ts';
 import { defineCommand } from '../command.ts';
-import { isEmbedded, openQueue, tlsOf } from '../compose.ts';
+import { isEmbedded, openQueue } from '../compose.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { print, say } from '../io.ts';
 import type { Io } from '../io.ts';
@@ -13,6 +13,7 @@ import { tableLines } from '../output/table.ts';
 import { shownTime } from '../output/time.ts';
 import { queueSettings } from '../settings.ts';
 import type { Settings } from '../settings.ts';
+import { tlsOf } from '../tls.ts';
 
 export type AlertsOptions = {
   readonly follow?: boolean;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { alertsInRabbit, alertsInStore } from '../alert-source.ts';
 import { defineCommand } from '../command.ts';
-import { isEmbedded, openCatalogue, openQueue, openStore, tlsOf } from '../compose.ts';
+import { isEmbedded, openCatalogue, openQueue, openStore } from '../compose.ts';
 import type { OpenQueue } from '../compose.ts';
 import { startWorkerProcess } from '../demo/worker-process.ts';
 import type { WorkerProcess } from '../demo/worker-process.ts';
@@ -19,9 +19,11 @@ import type { Mark } from '../output/run.ts';
 import { paint } from '../output/style.ts';
 import { startAuditReceiver } from '../receiver.ts';
 import type { AuditReceiver, Received } from '../receiver.ts';
+import { brokerSettings } from '../settings.ts';
 import type { Settings } from '../settings.ts';
 import { accept, checkWish } from '../submission.ts';
 import type { Checked } from '../submission.ts';
+import { tlsOf } from '../tls.ts';
 import { tallyOf } from '../tally.ts';
 import type { Effect, Tally } from '../tally.ts';
 import { waitUntilFinal } from '../wait.ts';
@@ -42,7 +44,7 @@ const timeoutMs = 60_000;
 export const demo = defineCommand({
   name: 'demo',
   summary: 'Submit todos, kill the worker in the middle, start it again, and count what arrived.',
-  settings: ['queue', 'ca'],
+  settings: brokerSettings,
   examples: ['demo', 'demo --queue amqp://guest:guest@localhost'],
   async run({ io, settings }) {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-demo-'));

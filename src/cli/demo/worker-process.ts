@@ -20,7 +20,7 @@ export type WorkerProcess = {
 };
 
 export const startWorkerProcess = (settings: Settings, auditUrl: URL): WorkerProcess => {
-  const { store, queue, prefix, lap, ca } = settings;
+  const { store, queue, prefix, lap, ca, cert, certKey } = settings;
   // The URL of the queue goes through the environment: a process list shows arguments to everyone.
   const env = {
     ...process.env,
@@ -28,6 +28,8 @@ export const startWorkerProcess = (settings: Settings, auditUrl: URL): WorkerPro
     HOLDFAST_PREFIX: prefix,
     HOLDFAST_LAP: `${lap}ms`,
     ...(ca !== undefined && { HOLDFAST_CA: ca }),
+    ...(cert !== undefined && { HOLDFAST_CERT: cert }),
+    ...(certKey !== undefined && { HOLDFAST_CERT_KEY: certKey }),
     HOLDFAST_LOG_LEVEL: 'warn',
   };
   const args = [
