@@ -201,6 +201,23 @@ for (const { name, queue, single, several } of matrix) {
   });
 }
 
+describe.for(Object.entries(queues))('killed after its audit took effect on %s', ([, queue]) => {
+  test.for([
+    ['a receiver that can be asked sees one entry', true, 0],
+    ['a receiver that cannot sees two under one key', false, 1],
+  ] as const)('%s', async ([, auditVerify, repeats]) => {
+    const ends = await openSite(queue, { auditVerify });
+    try {
+      const ids = await crashAt(ends, { at: 'call.sendAudit', n: 1, when: 'after' }, 1);
+      await recover(ends, ids);
+      expect(ends.audits()).toHaveLength(1 + repeats);
+      expect(await ends.report(ids)).toEqual(clean(1, repeats));
+    } finally {
+      await ends.close();
+    }
+  });
+});
+
 const startMoodyReceiver = async () => {
   const state = { refused: 0, target: new URL('http://localhost') };
   const server = createServer((request, response) => {

@@ -85,12 +85,13 @@ export type OpenWorker = {
 
 /** A worker with all that it needs. It has not started. */
 export const openWorker = async (settings: Settings & { auditUrl: URL }, log: Log): Promise<OpenWorker> => {
-  const { concurrency, callTimeout, auditUrl, retryBase, retryCap, retryFor } = settings;
+  const { concurrency, callTimeout, auditUrl, auditVerify, retryBase, retryCap, retryFor } = settings;
   const own = await importMachines(settings);
   const { db, store } = openStore(settings);
   const { queue, amqp } = openQueue(settings, log, db);
   // About half the deliveries in hand wait for the audit at one time; more connections gain nothing.
-  const audit = auditOverHttp(auditUrl, { connections: Math.max(8, Math.ceil(concurrency / 2)) });
+  const connections = Math.max(8, Math.ceil(concurrency / 2));
+  const audit = auditOverHttp(auditUrl, { connections, verify: auditVerify });
   const sendAlert = amqp ? sendAlertByAmqp(amqp.publisher, amqp.topology) : sendAlertToTable(db);
   const retry = { base: retryBase, cap: retryCap, giveUpAfter: retryFor };
   const registry = createRegistry([createTodo({ sendAlert, sendAudit: audit }, retry), ...own]);

@@ -21,12 +21,13 @@ type ReceiverOptions = {
   readonly onEntry?: (entry: Received) => Refusal | Promise<Refusal>;
 };
 
-/** An audit service of the kind that Holdfast calls, on loopback: it keeps entries by key and drops repeats. */
+/** An audit service of the kind that Holdfast calls, on loopback: it keeps entries by key, drops repeats, and says which it has. */
 export const startAuditReceiver = async ({
   port = 0,
   onEntry,
 }: ReceiverOptions = {}): Promise<AuditReceiver> => {
   const received = new Map<string, Received>();
+  const taken = new Set<string>();
   const app = new Hono();
   app.post('/audit', bodyLimit({ maxSize: 1024 * 1024 }), async (context) => {
     const header = context.req.header('idempotency-key');
@@ -41,7 +42,13 @@ export const startAuditReceiver = async ({
       else received.delete(key);
       return context.text('refused', refusal as ContentfulStatusCode);
     }
+    taken.add(key);
     return context.body(null, before ? 200 : 201);
+  });
+  // 409 while the entry is thought about: nobody can tell yet.
+  app.get('/audit/:key', (context) => {
+    const key = context.req.param('key');
+    return context.body(null, taken.has(key) ? 200 : received.has(key) ? 409 : 404);
   });
   const listening = Promise.withResolvers<number>();
   const server = serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, (info) =>

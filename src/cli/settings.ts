@@ -33,6 +33,12 @@ const options = {
     'HOLDFAST_MACHINES',
   ),
   auditUrl: new Option('--audit-url <url>', 'where audit entries are posted').env('HOLDFAST_AUDIT_URL'),
+  auditVerify: new Option(
+    '--audit-verify [boolean]',
+    'the audit service answers GET <url>/<key>, so ask it before an entry in doubt is posted again',
+  )
+    .env('HOLDFAST_AUDIT_VERIFY')
+    .default(false),
   concurrency: new Option('--concurrency <n>', 'deliveries in hand, and calls of one kind, at once')
     .env('HOLDFAST_CONCURRENCY')
     .default('256'),
@@ -85,6 +91,7 @@ const schema = z.object({
   // A list in the environment is divided by commas.
   machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
   auditUrl: httpUrl.optional(),
+  auditVerify: z.union([z.boolean(), z.stringbool()], 'is neither true nor false'),
   concurrency: z.coerce
     .number('is not a number')
     .int('is not a whole number')
@@ -116,6 +123,7 @@ export const workerSettings = [
   ...queueSettings,
   'machines',
   'auditUrl',
+  'auditVerify',
   'concurrency',
   'callTimeout',
   'retryBase',

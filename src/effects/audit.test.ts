@@ -3,13 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PermanentError, TransientError } from '../engine/errors.ts';
-import { auditOverHttp, idempotencyKeyHeader, parseRetryAfter } from './audit.ts';
+import { auditOverHttp, entryUrl, idempotencyKeyHeader, parseRetryAfter } from './audit.ts';
 
 const serve = async (answer: (request: IncomingMessage, response: ServerResponse) => void) => {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/audit`);
-  const audit = auditOverHttp(url, { connections: 2 });
+  const audit = auditOverHttp(url, { connections: 2, verify: true });
   onTestFinished(async () => {
     await audit.close();
     server.closeAllConnections();
@@ -17,7 +17,8 @@ const serve = async (answer: (request: IncomingMessage, response: ServerResponse
   });
   const perform = (signal = new AbortController().signal, key = 'k"1/sendAudit') =>
     audit.perform({ action: 'x' } as never, { key, attempt: 1, signal });
-  return { perform, server };
+  const verify = (key: string) => audit.verify!({} as never, { key, signal: new AbortController().signal });
+  return { perform, verify, server };
 };
 
 test('an entry is posted as JSON with its key as a quoted string, and the status is the receipt', async () => {
@@ -103,6 +104,36 @@ describe('an answer', () => {
     const { perform } = await serve(() => {});
     await expect(perform(AbortSignal.timeout(50))).rejects.toThrow(TransientError);
   });
+});
+
+describe('an entry in doubt', () => {
+  test('is asked for by its key: 200 says that it was taken, 404 that it was not', async () => {
+    const asked: string[] = [];
+    const { verify } = await serve(({ method, url }, response) => {
+      asked.push(`${method} ${url}`);
+      response.writeHead(asked.length === 1 ? 200 : 404).end('{}');
+    });
+    expect(await verify('order 1/sendAudit')).toEqual({ receipt: { status: 200 } });
+    expect(await verify('ü/sendAudit')).toBeUndefined();
+    expect(asked).toEqual(['GET /audit/order%201%2FsendAudit', 'GET /audit/%C3%BC%2FsendAudit']);
+  });
+
+  test.each([201, 204, 301, 401, 409, 429, 500, 503])('of which %i says nothing', async (status) => {
+    const { verify } = await serve((_, response) => void response.writeHead(status).end());
+    await expect(verify('k')).rejects.toThrow(`the audit service cannot tell (HTTP ${status})`);
+  });
+
+  test('is not asked for unless the service is said to answer', async () => {
+    const audit = auditOverHttp(new URL('http://127.0.0.1:9'), { connections: 1 });
+    expect(audit.verify).toBeUndefined();
+    await audit.close();
+  });
+
+  test.each([
+    ['https://host/audit', 'https://host/audit/a%2Fb'],
+    ['https://host/', 'https://host/a%2Fb'],
+    ['https://user:pass@host/audit/?token=x', 'https://user:pass@host/audit/a%2Fb?token=x'],
+  ])('of %s is at %s', (url, entry) => expect(entryUrl(new URL(url), 'a/b').href).toBe(entry));
 });
 
 describe('Retry-After', () => {

@@ -11,20 +11,49 @@ const excerptLength = 200;
 
 export type Audit = RemoteCall & { close(): Promise<void> };
 
+export type AuditOptions = {
+  readonly connections: number;
+  /** The service answers `GET <url>/<key>`: 200 when it has taken the entry, 404 when it has not. */
+  readonly verify?: boolean;
+};
+
 /**
  * Posts an audit entry as JSON, one HTTP attempt a call: retries belong to the machine. The header
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header: a quoted string) is the same on every attempt.
+ * With `verify`, an entry that is in doubt after a crash is asked for before it is posted again.
  * @throws PermanentError for a 4xx other than 408, 425 and 429; TransientError for all else, with its Retry-After.
  */
-export const auditOverHttp = (url: URL, { connections }: { connections: number }): Audit => {
+export const auditOverHttp = (url: URL, { connections, verify = false }: AuditOptions): Audit => {
   const dispatcher = new Agent({ connections, keepAliveTimeout: 30_000 });
   return {
     async perform(entry: unknown, { key, signal }) {
       const response = await post(url, { entry, key, signal, dispatcher });
       return { receipt: { status: response.status } };
     },
+    ...(verify && { verify: (_entry: unknown, { key, signal }) => ask(url, { key, signal, dispatcher }) }),
     close: () => dispatcher.close(),
   };
+};
+
+/** Where the entry of a key is asked for. The key is one part of the path, so that a service that knows no keys says 404. */
+export const entryUrl = (url: URL, key: string): URL => {
+  const entry = new URL(url);
+  entry.pathname = `${url.pathname.replace(/\/$/, '')}/${encodeURIComponent(key)}`;
+  return entry;
+};
+
+type Question = { key: string; signal: AbortSignal; dispatcher: Agent };
+
+/** @throws TransientError for every answer but 200 and 404: then nobody can tell. */
+const ask = async (
+  url: URL,
+  { key, signal, dispatcher }: Question,
+): Promise<{ receipt: Receipt } | undefined> => {
+  const { statusCode: status, body } = await request(entryUrl(url, key), { dispatcher, signal });
+  await body.dump();
+  if (status === 200) return { receipt: { status } };
+  if (status === 404) return undefined;
+  throw new TransientError(`the audit service cannot tell (HTTP ${status})`, { receipt: { status } });
 };
 
 /** A key as an HTTP header: a quoted string. A header is ASCII; JSON says everything in it, and no two keys become one. */

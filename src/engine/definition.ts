@@ -21,6 +21,15 @@ export type RemoteCall = {
     input: never,
     context: { readonly key: string; readonly attempt: number; readonly signal: AbortSignal },
   ): Promise<{ readonly output?: unknown; readonly receipt?: Receipt }>;
+  /**
+   * Asks the receiver whether the call under this key took effect; asked only when a worker takes up a run whose
+   * call was in flight. What it resolves to is the call's answer; nothing says that there was no effect, and the
+   * call is performed. Where it rejects or takes too long, the call is repeated under its key.
+   */
+  verify?(
+    input: never,
+    context: { readonly key: string; readonly signal: AbortSignal },
+  ): Promise<{ readonly output?: unknown; readonly receipt?: Receipt } | undefined>;
   /** How long one attempt may take, in ms; the worker's own limit where it is left out. */
   readonly timeout?: number;
 };

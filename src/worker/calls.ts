@@ -1,6 +1,6 @@
-import { TransientError, failure } from '../engine/errors.ts';
 import type { RemoteCall } from '../engine/definition.ts';
-import type { Call, CallResult, Incident } from '../engine/run.ts';
+import type { Call, Incident } from '../engine/run.ts';
+import { attemptCall } from './attempt.ts';
 import type { Scheduler } from './scheduler.ts';
 
 type Answer = Extract<Incident, { type: 'answered' }>;
@@ -36,14 +36,15 @@ export class Calls {
     this.#scheduler = scheduler;
   }
 
-  /** `answer` is called once, later, unless the call is cancelled first. */
-  start(remote: RemoteCall, call: Call, answer: (answer: Answer) => void): OngoingCall {
+  /** `answer` is called once, later, unless the call is cancelled first. `inDoubt`: it may have taken effect before. */
+  start(remote: RemoteCall, call: Call, answer: (answer: Answer) => void, inDoubt = false): OngoingCall {
     const abort = new AbortController();
     let cancelled = false;
     let ended = false;
     const perform = async () => {
       const began = this.#scheduler.monotonic();
-      const result = await this.#attempt(remote, call, abort);
+      const limit = remote.timeout ?? this.#timeout;
+      const result = await attemptCall({ remote, call, limit, inDoubt, scheduler: this.#scheduler }, abort);
       ended = true;
       const duration = Math.round((this.#scheduler.monotonic() - began) * 1000) / 1000;
       if (!cancelled) answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });
@@ -87,33 +88,6 @@ export class Calls {
         this.#fill(src);
       });
       this.#running.add(run);
-    }
-  }
-
-  async #attempt(
-    remote: RemoteCall,
-    { key, attempt, input }: Call,
-    abort: AbortController,
-  ): Promise<CallResult> {
-    const { signal } = abort;
-    const limit = remote.timeout ?? this.#timeout;
-    const late = () => abort.abort(new TransientError(`no answer within ${limit} ms`));
-    const inTime = this.#scheduler.after(limit, late);
-    // The race does not rely on the call to heed its signal.
-    const given = Promise.withResolvers<never>();
-    given.promise.catch(() => {}); // `perform` may throw before anyone waits for it
-    signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
-    try {
-      const { output, receipt } = await Promise.race([
-        remote.perform(input as never, { key, attempt, signal }),
-        given.promise,
-      ]);
-      return { ok: true, output, receipt };
-    } catch (error) {
-      // A client that heeds the signal rejects with an error of its own.
-      return failure(signal.aborted ? signal.reason : error);
-    } finally {
-      inTime();
     }
   }
 }

@@ -24,10 +24,10 @@ export class Held {
 
   /**
    * Makes what goes on equal to what the record asks for: starts wanted calls, sets timers, drops the rest.
-   * The same after a transition as after a crash.
+   * The same after a transition as after a crash, but for `inDoubt`: nobody knows how far the calls had come.
    */
-  align(calls: Calls, now: number, post: (incident: Incident) => void): void {
-    this.#alignCalls(calls, post);
+  align(calls: Calls, now: number, post: (incident: Incident) => void, inDoubt: boolean): void {
+    this.#alignCalls(calls, post, inDoubt);
     this.#alignAlarms(now, post);
   }
 
@@ -39,7 +39,7 @@ export class Held {
     this.#alarms.clear();
   }
 
-  #alignCalls(calls: Calls, post: (incident: Incident) => void): void {
+  #alignCalls(calls: Calls, post: (incident: Incident) => void, inDoubt: boolean): void {
     const wanted = new Map(wantedCalls(this.machine, this.run).map((call) => [call.id, call]));
     for (const [id, ongoing] of this.#calls) {
       if (wanted.get(id)?.attempt === ongoing.attempt) continue;
@@ -48,7 +48,7 @@ export class Held {
     }
     for (const [id, call] of wanted) {
       if (this.#calls.has(id)) continue;
-      this.#calls.set(id, calls.start(this.machine.calls.get(id)!.remote!, call, post));
+      this.#calls.set(id, calls.start(this.machine.calls.get(id)!.remote!, call, post, inDoubt));
     }
   }
 

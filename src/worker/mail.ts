@@ -36,4 +36,6 @@ export type Draft = {
   readonly input: unknown;
   step: Step | undefined;
   readonly deliveries: DeliveryMail[];
+  /** It comes from the store: calls that are in flight in `base` may have taken effect already. */
+  readonly inDoubt: boolean;
 };

@@ -86,7 +86,7 @@ export class Turn {
     const { id, machine, input } = mail.request;
     try {
       const step = start(machine, id, input, this.#context.clock);
-      this.drafts.set(id, { id, machine, base: null, input, step, deliveries: [mail] });
+      this.drafts.set(id, { id, machine, base: null, input, step, deliveries: [mail], inDoubt: false });
     } catch (error) {
       this.#settle(mail.delivery, {
         how: 'deadLetter',
@@ -135,7 +135,7 @@ export class Turn {
 
   /** A run that nobody held: its message or the resume brings it here, whichever comes first. */
   #takeUp(machine: Machine, { run, resumes }: Resumed): Draft {
-    const draft = this.#open(machine, run);
+    const draft = this.#open(machine, run, true);
     if (resumes <= this.#context.maxResumes) return draft;
     const reason = `its worker died ${resumes - 1} times in a row while it ran`;
     this.#advance(draft, (_machine, current) => fail(current, reason, this.#context.clock));
@@ -147,7 +147,7 @@ export class Turn {
     const reason = `the store refused a write: ${error}`;
     const step = base ? fail(base, reason, clock) : startFailed(machine, id, input, reason, clock);
     const joined = this.drafts.get(id)?.deliveries ?? [];
-    const draft: Draft = { id, machine, base, input, step, deliveries: [...deliveries] };
+    const draft: Draft = { id, machine, base, input, step, deliveries: [...deliveries], inDoubt: false };
     this.drafts.set(id, draft);
     // They began a run of their own in this turn, and their input may be another.
     for (const mail of joined) this.#join(draft, mail);
@@ -167,10 +167,10 @@ export class Turn {
   /** This turn's draft of a run, begun from the record in hand. */
   #draft(id: string): Draft | undefined {
     const held = this.drafts.has(id) ? undefined : this.#context.held(id);
-    return held ? this.#open(held.machine, held.run) : this.drafts.get(id);
+    return held ? this.#open(held.machine, held.run, false) : this.drafts.get(id);
   }
 
-  #open(machine: Machine, run: Run): Draft {
+  #open(machine: Machine, run: Run, inDoubt: boolean): Draft {
     const draft: Draft = {
       id: run.id,
       machine,
@@ -178,6 +178,7 @@ export class Turn {
       input: undefined,
       step: undefined,
       deliveries: [],
+      inDoubt,
     };
     this.drafts.set(run.id, draft);
     return draft;

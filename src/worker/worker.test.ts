@@ -52,7 +52,11 @@ const handFed = (told: Told[]) => {
   return { queue, deliver, lost: () => consumer!.onLost() };
 };
 
-type Script = { sendAlert?: RemoteCall['perform']; sendAudit?: RemoteCall['perform'] };
+type Script = {
+  sendAlert?: RemoteCall['perform'];
+  verifyAlert?: RemoteCall['verify'];
+  sendAudit?: RemoteCall['perform'];
+};
 
 const begin = async (
   script: Script = {},
@@ -70,7 +74,10 @@ const begin = async (
     },
   });
   const definition = createTodo({
-    sendAlert: noted('alert', script.sendAlert),
+    sendAlert: {
+      ...noted('alert', script.sendAlert),
+      ...(script.verifyAlert && { verify: script.verifyAlert }),
+    },
     sendAudit: noted('audit', script.sendAudit),
   });
   const { wrap = (same) => same, machines = [], ...options } = change;
@@ -500,6 +507,55 @@ test('suspects are resumed one after the other, without waiting for a tick', asy
   await vi.waitFor(async () =>
     expect((await store.list({ limit: 100 })).map(({ status }) => status)).toEqual(ids.map(() => 'done')),
   );
+});
+
+describe('a call in flight', () => {
+  const known = async () => ({ receipt: { status: 200 } });
+
+  test('of a run that is resumed is in doubt: what took effect is not repeated', async () => {
+    const { store, db, deliver, others, see, whats } = await begin({ verifyAlert: known });
+    await others('r1', 'r2');
+    await loseLease(db.path);
+    deliver('r2', milk, { redelivered: true }); // claimed by its delivery, the other one by the tick
+    await see('ack');
+    await vi.waitFor(async () => expect((await store.get('r1'))!.status).toBe('done'), { timeout: 5000 });
+    expect(whats()).not.toContain('alert');
+    for (const id of ['r1', 'r2'])
+      expect(await store.history(id)).toContainEqual(
+        expect.objectContaining({ event: 'sendAlert done', receipt: { status: 200, verified: true } }),
+      );
+  });
+
+  test('of a run that was in hand all the time is not in doubt, whatever its attempt', async () => {
+    let calls = 0;
+    const { deliver, see, whats } = await begin({
+      verifyAlert: known,
+      sendAlert: async () => {
+        if ((calls += 1) < 3) throw new TransientError('busy');
+        return {};
+      },
+    });
+    deliver('r1', milk);
+    await see('ack');
+    expect(whats()).toEqual(['alert', 'alert', 'alert', 'audit', 'ack']);
+  });
+
+  test('is not in doubt after the one that was', async () => {
+    const { store, db, deliver, others, see, whats } = await begin({
+      verifyAlert: async () => undefined,
+      sendAlert: async (_, { attempt }) => {
+        if (attempt === 1) throw new TransientError('busy');
+        return {};
+      },
+    });
+    await others('r1');
+    await loseLease(db.path);
+    deliver('r1', milk, { redelivered: true });
+    await see('ack');
+    expect(whats()).toEqual(['alert', 'alert', 'audit', 'ack']);
+    const receipts = (await store.history('r1')).map(({ receipt }) => receipt);
+    expect(receipts.filter((receipt) => receipt?.['verified'])).toEqual([]);
+  });
 });
 
 describe('an input that cannot be read', () => {

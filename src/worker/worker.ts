@@ -4,7 +4,7 @@
  * is the same with the records that the store holds.
  */
 import { isFinal, refOf } from '../engine/run.ts';
-import type { Clock } from '../engine/run.ts';
+import type { Clock, Incident } from '../engine/run.ts';
 import { messageOf } from '../engine/errors.ts';
 import type { Registry } from '../machines/registry.ts';
 import type { Consumer, Delivery, Queue } from '../queue/queue.ts';
@@ -207,7 +207,7 @@ export class Worker {
   }
 
   /** Takes the record as it was committed, and makes what goes on follow it. */
-  #keep({ id, machine, base, step, deliveries }: Draft): void {
+  #keep({ id, machine, base, step, deliveries, inDoubt }: Draft): void {
     const run = step?.run ?? base!;
     const held = this.#held.get(id) ?? new Held(machine, run, this.#options.scheduler);
     held.run = run;
@@ -215,8 +215,8 @@ export class Worker {
     if (isFinal(run)) return this.#finish(held);
     this.#held.set(id, held);
     const now = this.#options.clock.now();
-    if (!this.#draining)
-      held.align(this.#calls, now, (incident) => this.#post({ type: 'incident', run: id, incident }));
+    const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
+    if (!this.#draining) held.align(this.#calls, now, post, inDoubt && !step);
     if (run.dueAt !== null && run.dueAt - now > longWaitMs) this.#release(held);
     return undefined;
   }

@@ -264,6 +264,7 @@ export const openEnds = async ({ queue, folder, settings, onAudit }: EndsOptions
       certKey: undefined,
       machines: [],
       auditUrl: audit.url,
+      auditVerify: false,
       concurrency: 256,
       callTimeout: 10_000,
       retryBase: 50,

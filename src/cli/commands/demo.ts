@@ -9,6 +9,7 @@ import { isEmbedded, openCatalogue, openQueue, openStore } from '../compose.ts';
 import type { OpenQueue } from '../compose.ts';
 import { startWorkerProcess } from '../demo/worker-process.ts';
 import type { WorkerProcess } from '../demo/worker-process.ts';
+import type { Transition } from '../../engine/run.ts';
 import { exitCodes } from '../exit.ts';
 import { print } from '../io.ts';
 import type { Io } from '../io.ts';
@@ -173,21 +174,36 @@ const count = async ({ db, store, settings, open, receiver }: Stage, wishes: Che
   });
 };
 
-const show = async ({ io, store, receiver }: Stage, tally: Tally, marks: Mark[]): Promise<void> => {
+const show = async ({ io, store }: Stage, tally: Tally, marks: Mark[]): Promise<void> => {
   heading(io, 'Census');
   await census({ archive: store, io }, { output: 'table' });
-  const repeated = [...receiver.received.values()].find(({ deliveries }) => deliveries > 1);
-  const shown = repeated ? repeated.key.replace(/\/sendAudit$/, '') : (await store.list({ limit: 1 }))[0]!.id;
-  heading(io, `Timeline of ${shown}, which went through the crash`);
-  printTimeline(io, await store.history(shown), marks);
+  const histories = await historiesOf(store);
+  const inDoubt = histories.filter(({ history }) => history.some(wasInDoubt));
+  const { id, history } = (inDoubt[0] ?? histories[0])!;
+  heading(io, `Timeline of ${id}, which went through the crash`);
+  printTimeline(io, history, marks);
   heading(io, 'Counted at the receiving ends, by key');
   print(
     io,
     `${tally.accepted} submitted, ${tally.todos} todos, ${tally.alerts} alerts, ${tally.audits} audits`,
   );
   print(io, paint(io, 'green', `${tally.lost} lost, ${tally.phantom} phantom, ${tally.doubled} doubled`));
+  print(
+    io,
+    `${inDoubt.length} audits were in doubt after the crash; the receiver was asked, and had them already`,
+  );
   print(io, `${tally.repeats} deliveries were repeats under their own key, which a receiver drops`);
 };
+
+type History = { readonly id: string; readonly history: readonly Transition[] };
+
+const historiesOf = async (store: Store): Promise<History[]> => {
+  const runs = await store.list({ limit: todos });
+  return Promise.all(runs.map(async ({ id }) => ({ id, history: await store.history(id) })));
+};
+
+/** Its worker died after the effect and before it could write that down. */
+const wasInDoubt = ({ receipt }: Transition): boolean => receipt?.['verified'] === true;
 
 const heading = (io: Io, text: string): void => print(io, `\n${paint(io, 'bold', text)}`);
 

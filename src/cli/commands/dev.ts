@@ -7,7 +7,7 @@ import { workerSettings } from '../settings.ts';
 import { interrupted } from './worker.ts';
 
 /** All that `worker` takes, but for the audit URL: the receiver comes along. */
-const settings = workerSettings.filter((name) => name !== 'auditUrl');
+const settings = workerSettings.filter((name) => name !== 'auditUrl' && name !== 'auditVerify');
 
 export const dev = defineCommand<{ port: string }>({
   name: 'dev',
@@ -23,7 +23,7 @@ export const dev = defineCommand<{ port: string }>({
       port: Number(port),
       onEntry: ({ key, deliveries }) => log.info({ key, deliveries }, 'audit entry received'),
     });
-    const open = await openWorker({ ...given, auditUrl: receiver.url }, log);
+    const open = await openWorker({ ...given, auditUrl: receiver.url, auditVerify: true }, log);
     try {
       await open.worker.start();
       log.info(

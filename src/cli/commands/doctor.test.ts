@@ -11,6 +11,7 @@ import type { Finding } from '../checks/finding.ts';
 import { checkVersion } from '../checks/rabbit.ts';
 import { checkNode } from '../checks/runtime.ts';
 import { quiet } from '../log.ts';
+import { startAuditReceiver } from '../receiver.ts';
 
 const auditReceiver = async (): Promise<string> => {
   const server = createServer((_, response) => response.writeHead(405).end());
@@ -113,6 +114,31 @@ test('an audit service that does not answer stalls runs: a failure', async () =>
   expect(code).toBe(1);
   expect(found('audit')).toMatchObject({ level: 'fail', fix: expect.stringContaining('--audit-url') });
   expect(text).not.toContain('secret');
+});
+
+test('whether the audit service can be asked for an entry is tried with a key that nobody ever had', async () => {
+  const { path: file } = await newStore();
+  const receiver = await startAuditReceiver();
+  onTestFinished(() => receiver.close());
+  const verify = async (url: string) => {
+    const { code, found } = await doctor('--store', file, '--audit-url', url, '--audit-verify', 'yes');
+    return { code, ...found('audit verify') };
+  };
+  expect(await verify(receiver.url.href)).toMatchObject({ code: 0, level: 'ok' });
+  expect(await verify(await auditReceiver())).toMatchObject({
+    code: 0,
+    level: 'warn',
+    says: expect.stringContaining('HTTP 405, which tells nothing'),
+  });
+  const anything = createServer((_, response) => response.writeHead(200).end('<html>'));
+  await new Promise<void>((resolve) => void anything.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void anything.close());
+  const { port } = anything.address() as AddressInfo;
+  expect(await verify(`http://127.0.0.1:${port}/audit`)).toMatchObject({
+    code: 1,
+    level: 'fail',
+    says: expect.stringContaining('200 of a key that was never posted'),
+  });
 });
 
 const level = (product: string, version: string) => checkVersion({ product, version }, 'amqp://x').level;

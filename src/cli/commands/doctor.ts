@@ -20,7 +20,7 @@ export type DoctorOptions = { readonly output: 'text' | 'json' };
 export const doctorCommand = defineCommand<DoctorOptions>({
   name: 'doctor',
   summary: 'Check what a worker needs: store, queue, audit. Exit 1 where something would lose or stall work.',
-  settings: [...queueSettings, 'machines', 'auditUrl'],
+  settings: [...queueSettings, 'machines', 'auditUrl', 'auditVerify'],
   options: (command) => command.addOption(outputOption(['text', 'json'])),
   examples: [
     'doctor',
@@ -38,7 +38,7 @@ const examine = async (settings: Settings, registry: Registry): Promise<Finding[
   ...(await checkSqlite()),
   ...(await checkStore(settings, registry)),
   ...(await checkQueue(settings)),
-  await checkAudit(settings.auditUrl),
+  ...(await checkAudit(settings)),
 ];
 
 /** Prints the findings. Returns the exit code. */

@@ -39,6 +39,7 @@ export const startWorkerProcess = (settings: Settings, auditUrl: URL): WorkerPro
     store,
     '--audit-url',
     auditUrl.href,
+    '--audit-verify',
     '--concurrency',
     String(concurrency),
     '--retry-cap',
