@@ -35,9 +35,12 @@ export const openArchive = ({
 };
 
 /** The store for writing; made where there is none. */
-export const openStore = ({ store }: Pick<Settings, 'store'>): { db: Database; store: Store } => {
+export const openStore = ({
+  store,
+  lease,
+}: Pick<Settings, 'store' | 'lease'>): { db: Database; store: Store } => {
   const db = openDatabase(store);
-  return { db, store: new SqliteStore(db) };
+  return { db, store: new SqliteStore(db, Date.now, lease) };
 };
 
 export type OpenQueue = { readonly queue: Queue; readonly amqp?: Amqp; readonly close: () => Promise<void> };
@@ -49,7 +52,7 @@ export const openQueue = (settings: Settings, log: Log, db?: Database): OpenQueu
     return { queue: amqp.queue, amqp, close: () => amqp.queue.close() };
   }
   const own = db ?? openDatabase(settings.store);
-  const queue = new EmbeddedQueue(own, { lapMs: settings.lap, log });
+  const queue = new EmbeddedQueue(own, { lapMs: settings.lap, leaseMs: settings.lease, log });
   const close = async () => {
     await queue.close();
     if (!db) own.close();

@@ -45,6 +45,9 @@ const options = {
   callTimeout: new Option('--call-timeout <duration>', 'how long one attempt of a call may take')
     .env('HOLDFAST_CALL_TIMEOUT')
     .default('10s'),
+  lease: new Option('--lease <duration>', 'how long a worker that hangs keeps its runs')
+    .env('HOLDFAST_LEASE')
+    .default('15s'),
   retryBase: new Option('--retry-base <duration>', 'the first wait of the backoff at most')
     .env('HOLDFAST_RETRY_BASE')
     .default('200ms'),
@@ -98,6 +101,8 @@ const schema = z.object({
     .min(1, 'is below 1')
     .max(10_000, 'is above 10000'),
   callTimeout: duration,
+  // It is renewed every second; a shorter one would be lost to a pause of the machine.
+  lease: duration.refine((ms) => ms >= 3000, { error: 'is shorter than 3s' }),
   retryBase: duration,
   retryCap: duration,
   retryFor: duration,
@@ -126,6 +131,7 @@ export const workerSettings = [
   'auditVerify',
   'concurrency',
   'callTimeout',
+  'lease',
   'retryBase',
   'retryCap',
   'retryFor',

@@ -19,7 +19,7 @@ const open = () => {
   onTestFinished(() => db.close());
   return {
     db,
-    join: (id: string) => db.write(() => joinWorkers(db, id, now)),
+    join: (id: string) => db.write(() => joinWorkers(db, id, now + leaseMs)),
     /** Says something else of a worker than what is true. */
     pretend: (id: string, change: { pid?: number; born?: string }) =>
       db.write(() => {
@@ -63,7 +63,7 @@ describe('a worker of this host', () => {
       import { openDatabase } from '${import.meta.dirname}/database.ts';
       import { joinWorkers } from '${import.meta.dirname}/workers.ts';
       const db = openDatabase('${db.path}');
-      await db.write(() => joinWorkers(db, 'a', ${now}));`;
+      await db.write(() => joinWorkers(db, 'a', ${now + leaseMs}));`;
     // A parent that does not wait for its children, as many a container's first process.
     const parent = spawn('sh', [
       '-c',
@@ -118,12 +118,12 @@ describe('a worker whose pid means nothing here', () => {
 test('a lease is held until the worker is removed, and cannot be renewed after that', async () => {
   const { db, join, dead } = open();
   await join('a');
-  expect(await db.write(() => renewLease(db, 'a', now + leaseMs))).toBe(true);
+  expect(await db.write(() => renewLease(db, 'a', now + 2 * leaseMs))).toBe(true);
   expect(dead(now + leaseMs)).toEqual([]);
   expect(holdsLease(db, 'a')).toBe(true);
   await db.write(() => removeWorker(db, 'a'));
   expect(holdsLease(db, 'a')).toBe(false);
-  expect(await db.write(() => renewLease(db, 'a', now))).toBe(false);
+  expect(await db.write(() => renewLease(db, 'a', now + leaseMs))).toBe(false);
   await join('a');
   expect(holdsLease(db, 'a')).toBe(true);
 });

@@ -7,21 +7,21 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Database } from './database.ts';
 
-/** How long a lease lasts without being renewed, in ms. Matters only for a worker that hangs or sits on another host. */
+/** How long a lease lasts by default without being renewed, in ms. Matters only for a worker that hangs or sits on another host. */
 export const leaseMs = 15_000;
 
 /** Takes a lease for this process. Like all that writes here, only inside `db.write`. */
-export const joinWorkers = (db: Database, id: string, now: number): void => {
+export const joinWorkers = (db: Database, id: string, expiresAt: number): void => {
   db.run(
     `INSERT INTO workers (id, host, pid, born, expires_at) VALUES (:id, :host, :pid, :born, :expiresAt)
      ON CONFLICT (id) DO UPDATE SET expires_at = :expiresAt`,
-    { id, host: here(), pid: process.pid, born: bornOf(process.pid) ?? '', expiresAt: now + leaseMs },
+    { id, host: here(), pid: process.pid, born: bornOf(process.pid) ?? '', expiresAt },
   );
 };
 
 /** False when another worker took this one for dead: it holds nothing any more. */
-export const renewLease = (db: Database, id: string, now: number): boolean =>
-  db.run('UPDATE workers SET expires_at = :expiresAt WHERE id = :id', { id, expiresAt: now + leaseMs }) === 1;
+export const renewLease = (db: Database, id: string, expiresAt: number): boolean =>
+  db.run('UPDATE workers SET expires_at = :expiresAt WHERE id = :id', { id, expiresAt }) === 1;
 
 export const holdsLease = (db: Database, id: string): boolean =>
   db.get('SELECT 1 FROM workers WHERE id = :id', { id }) !== undefined;

@@ -59,7 +59,7 @@ export class Ends {
 
   /** The flags that make the real binary a worker here. */
   get flags(): string[] {
-    const { auditUrl, concurrency, lap } = this.settings;
+    const { auditUrl, concurrency, lap, lease } = this.settings;
     return [
       ...this.queueFlags,
       '--audit-url',
@@ -68,6 +68,8 @@ export class Ends {
       `${concurrency}`,
       '--lap',
       `${lap}ms`,
+      '--lease',
+      `${lease}ms`,
     ];
   }
 
@@ -267,6 +269,7 @@ export const openEnds = async ({ queue, folder, settings, onAudit }: EndsOptions
       auditVerify: false,
       concurrency: 256,
       callTimeout: 10_000,
+      lease: 15_000,
       retryBase: 50,
       retryCap: 500,
       retryFor: 86_400_000,

@@ -22,13 +22,19 @@ const againMs = 500;
 /** Where the queue tells of its troubles; pino fits. */
 export type EmbeddedLog = Record<'info' | 'warn', (details: object, message: string) => void>;
 
-type ConsumerSettings = { readonly lapMs: number; readonly now: () => number; readonly log: EmbeddedLog };
+export type ConsumerSettings = {
+  readonly lapMs: number;
+  readonly leaseMs: number;
+  readonly now: () => number;
+  readonly log: EmbeddedLog;
+};
 
 /** Takes messages for a worker: held by its lease in the file, so that they go back when it dies. */
 export class EmbeddedConsumer implements Consumer {
   readonly #db: Database;
   readonly #options: ConsumerOptions;
   readonly #lapMs: number;
+  readonly #leaseMs: number;
   readonly #now: () => number;
   readonly #log: EmbeddedLog;
   readonly #inHand = new Set<number>();
@@ -42,10 +48,11 @@ export class EmbeddedConsumer implements Consumer {
   #stopped = false;
   #closed: Promise<void> | undefined;
 
-  constructor(db: Database, options: ConsumerOptions, { lapMs, now, log }: ConsumerSettings) {
+  constructor(db: Database, options: ConsumerOptions, { lapMs, leaseMs, now, log }: ConsumerSettings) {
     this.#db = db;
     this.#options = options;
     this.#lapMs = lapMs;
+    this.#leaseMs = leaseMs;
     this.#now = now;
     this.#log = log;
     this.#watcher = watchCommits(db, () => this.wake());
@@ -135,8 +142,9 @@ export class EmbeddedConsumer implements Consumer {
   /** True when the lease was gone: another worker took this one for dead, and its messages went back. */
   #rejoined(): boolean {
     const { worker } = this.#options;
-    if (renewLease(this.#db, worker, this.#now())) return false;
-    joinWorkers(this.#db, worker, this.#now());
+    const expiresAt = this.#now() + this.#leaseMs;
+    if (renewLease(this.#db, worker, expiresAt)) return false;
+    joinWorkers(this.#db, worker, expiresAt);
     return true;
   }
 

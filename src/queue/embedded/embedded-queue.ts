@@ -1,9 +1,10 @@
 import type { Database } from '../../sqlite/database.ts';
+import { leaseMs as defaultLeaseMs } from '../../sqlite/workers.ts';
 import type { Consumer, ConsumerOptions, DeadLetters, Depth, Message, Queue, Submission } from '../queue.ts';
 import { QueueError } from '../queue.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
 import { EmbeddedConsumer } from './consumer.ts';
-import type { EmbeddedLog } from './consumer.ts';
+import type { ConsumerSettings, EmbeddedLog } from './consumer.ts';
 import { toDeadLetter } from './dead-letters.ts';
 import type { DeadLetterRow } from './dead-letters.ts';
 
@@ -12,6 +13,8 @@ const defaultLapMs = 300_000;
 export type EmbeddedOptions = {
   /** How long a delivery that is handed back waits. */
   readonly lapMs?: number;
+  /** How long, in ms, a worker that hangs keeps what it holds; the same as the store's. */
+  readonly leaseMs?: number;
   readonly now?: () => number;
   readonly log?: EmbeddedLog;
 };
@@ -25,17 +28,16 @@ const silent: EmbeddedLog = { info() {}, warn() {} };
 export class EmbeddedQueue implements Queue {
   readonly name: string;
   readonly #db: Database;
-  readonly #lapMs: number;
-  readonly #now: () => number;
-  readonly #log: EmbeddedLog;
+  readonly #settings: ConsumerSettings;
   readonly #consumers = new Set<EmbeddedConsumer>();
 
-  constructor(db: Database, { lapMs = defaultLapMs, now = Date.now, log = silent }: EmbeddedOptions = {}) {
+  constructor(
+    db: Database,
+    { lapMs = defaultLapMs, leaseMs = defaultLeaseMs, now = Date.now, log = silent }: EmbeddedOptions = {},
+  ) {
     this.name = `embedded in ${db.path}`;
     this.#db = db;
-    this.#lapMs = lapMs;
-    this.#now = now;
-    this.#log = log;
+    this.#settings = { lapMs, leaseMs, now, log };
   }
 
   async publish(submission: Submission): Promise<void> {
@@ -44,11 +46,7 @@ export class EmbeddedQueue implements Queue {
   }
 
   consume(options: ConsumerOptions): Consumer {
-    const consumer = new EmbeddedConsumer(this.#db, options, {
-      lapMs: this.#lapMs,
-      now: this.#now,
-      log: this.#log,
-    });
+    const consumer = new EmbeddedConsumer(this.#db, options, this.#settings);
     this.#consumers.add(consumer);
     return consumer;
   }
@@ -76,7 +74,7 @@ export class EmbeddedQueue implements Queue {
          count(*) FILTER (WHERE visible_at > :now AND holder IS NULL) AS waiting,
          (SELECT count(*) FROM dead_letters) AS dead
        FROM messages`,
-      { now: this.#now() },
+      { now: this.#settings.now() },
     );
     return row!;
   }

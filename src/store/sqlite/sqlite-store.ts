@@ -3,7 +3,14 @@ import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
-import { deadWorkers, holdsLease, joinWorkers, removeWorker, renewLease } from '../../sqlite/workers.ts';
+import {
+  deadWorkers,
+  holdsLease,
+  joinWorkers,
+  leaseMs,
+  removeWorker,
+  renewLease,
+} from '../../sqlite/workers.ts';
 import type {
   CensusRow,
   Change,
@@ -23,10 +30,13 @@ import type { RunRow, TransitionRow } from './rows.ts';
 export class SqliteStore implements Store {
   readonly #db: Database;
   readonly #now: () => number;
+  readonly #lease: number;
 
-  constructor(db: Database, now: () => number = Date.now) {
+  /** `lease`: how long, in ms, a worker that hangs keeps what it holds. */
+  constructor(db: Database, now: () => number = Date.now, lease = leaseMs) {
     this.#db = db;
     this.#now = now;
+    this.#lease = lease;
   }
 
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
@@ -39,12 +49,12 @@ export class SqliteStore implements Store {
   }
 
   join(worker: string): Promise<void> {
-    return this.#db.write(() => joinWorkers(this.#db, worker, this.#now()));
+    return this.#db.write(() => joinWorkers(this.#db, worker, this.#now() + this.#lease));
   }
 
   renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
     return this.#db.write(() => {
-      const held = renewLease(this.#db, worker, this.#now());
+      const held = renewLease(this.#db, worker, this.#now() + this.#lease);
       for (const dead of deadWorkers(this.#db, this.#now())) this.#bury(dead);
       return { held, evicted: this.#takeEvicted(worker) };
     });
