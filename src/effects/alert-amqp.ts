@@ -15,7 +15,7 @@ const patience = 2_000;
  * Sends an alert to the topic exchange of events. It is confirmed when a queue has it safe; a return, a nack and
  * a broker that is away may all pass, so they are transient.
  */
-export const sendAlertByAmqp = (publisher: Publisher, { events }: Topology) => ({
+export const sendAlertByAmqp = (publisher: Pick<Publisher, 'publish'>, { events }: Topology) => ({
   perform: async (alert: Alert, { key, signal }: Context): Promise<{ receipt: Receipt }> => {
     const message = {
       exchange: events,

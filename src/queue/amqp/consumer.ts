@@ -1,4 +1,3 @@
-import type { Channel, ConsumeMessage } from 'amqplib';
 import { toAmqpError } from '../../amqp/error.ts';
 import { guard, Link } from '../../amqp/link.ts';
 import type { LinkOptions, Session } from '../../amqp/link.ts';
@@ -6,23 +5,15 @@ import { declare } from '../../amqp/topology.ts';
 import type { Topology } from '../../amqp/topology.ts';
 import { within } from '../../amqp/within.ts';
 import type { Consumer, ConsumerOptions, Delivery } from '../queue.ts';
-import { fromAmqp } from './message.ts';
+import { Inlet } from './inlet.ts';
+import type { InletOptions } from './inlet.ts';
 
-export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> & {
-  readonly topology: Topology;
-  /** How often everything is declared again, in ms. */
-  readonly upkeep: number;
-  /** Resolves when the message is safe among the dead letters. */
-  readonly bury: (message: ConsumeMessage, error: string) => Promise<void>;
-};
-
-/** One channel that consumes. Once it is void, the tags of its deliveries mean nothing to any other channel. */
-export type Inlet = {
-  readonly session: Session;
-  readonly channel: Channel;
-  void: boolean;
-  settledAt: number;
-};
+export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> &
+  Pick<InletOptions, 'bury'> & {
+    readonly topology: Topology;
+    /** How often everything is declared again, in ms. */
+    readonly upkeep: number;
+  };
 
 const cancelTimeout = 5_000;
 const flushTime = 100;
@@ -68,12 +59,15 @@ export class AmqpConsumer implements Consumer {
   async #subscribe(session: Session): Promise<Inlet> {
     await declare(session.model, this.#source.topology);
     const channel = guard(session, await session.model.createChannel());
-    const inlet: Inlet = { session, channel, void: false, settledAt: -Infinity };
-    channel.once('close', () => this.#lose(inlet));
+    const inlet = new Inlet(session, channel, {
+      bury: this.#source.bury,
+      onDelivery: (delivery) => this.#deliver(delivery),
+      onLost: () => this.#lost(),
+    });
     this.#inlet = inlet;
     await channel.prefetch(this.#options.prefetch);
     // From here on `stop` can cancel it: a channel performs one operation after the other.
-    if (!this.#stopping) await this.#consume(inlet);
+    if (!this.#stopping) await inlet.consume(this.#source.topology.runs, this.#options.worker);
     this.#keepUp(inlet);
     return inlet;
   }
@@ -87,30 +81,22 @@ export class AmqpConsumer implements Consumer {
         () => ({ message: '' }),
         (error: unknown) => toAmqpError(error, address.name),
       );
-      if (message !== said && message !== '' && !inlet.void) log.warn({ broker: address.name }, message);
+      if (message !== said && message !== '' && !inlet.isVoid) log.warn({ broker: address.name }, message);
       said = message;
     };
     const timer = setInterval(() => void look(), upkeep);
     inlet.channel.once('close', () => clearInterval(timer));
   }
 
-  async #consume(inlet: Inlet): Promise<void> {
-    const receive = (message: ConsumeMessage | null) => {
-      if (message) return this.#deliver(inlet, message);
-      // The queue was deleted, or a 4.x broker ran out of patience with an unacked delivery.
-      this.#lose(inlet);
-      inlet.session.drop(new Error('the broker cancelled the consumer'));
-    };
-    await inlet.channel.consume(this.#source.topology.runs, receive, { consumerTag: this.#options.worker });
-  }
-
-  #deliver(inlet: Inlet, message: ConsumeMessage): void {
-    if (inlet.void) return;
-    const delivery = toDelivery(inlet, message, this.#source.bury);
+  #deliver(delivery: Delivery): void {
     this.#options.onDelivery({
       ...delivery,
       deadLetter: (error) => this.#follow(delivery.deadLetter(error)),
     });
+  }
+
+  #lost(): void {
+    if (!this.#closing) this.#options.onLost();
   }
 
   async #follow(burial: Promise<void>): Promise<void> {
@@ -122,19 +108,13 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  #lose(inlet: Inlet): void {
-    if (inlet.void) return;
-    inlet.void = true;
-    if (!this.#closing) this.#options.onLost();
-  }
-
   async #cancel(): Promise<void> {
     const inlet = this.#inlet;
-    if (!inlet || inlet.void) return;
+    if (!inlet || inlet.isVoid) return;
     try {
       await within(cancelTimeout, inlet.channel.cancel(this.#options.worker), noAnswer);
     } catch {
-      this.#lose(inlet); // so that nothing is delivered any more
+      inlet.lose(); // so that nothing is delivered any more
       inlet.session.drop(noAnswer());
     }
   }
@@ -152,41 +132,3 @@ const flush = async ({ channel, settledAt }: Inlet): Promise<void> => {
 };
 
 const noAnswer = () => new Error('the broker did not answer when the consumer stopped');
-
-const toDelivery = (inlet: Inlet, message: ConsumeMessage, bury: Source['bury']): Delivery => {
-  let settled = false;
-  const isFirst = () => {
-    if (settled || inlet.void) return false;
-    settled = true;
-    return true;
-  };
-  const ack = () => settle(inlet, () => inlet.channel.ack(message));
-  const later = () => settle(inlet, () => inlet.channel.nack(message, false, false));
-  return {
-    message: fromAmqp(message),
-    redelivered: message.fields.redelivered,
-    ack: () => void (isFirst() && ack()),
-    later: () => void (isFirst() && later()),
-    deadLetter: async (error) => {
-      if (!isFirst()) return;
-      try {
-        await bury(message, error);
-      } catch (failure) {
-        later();
-        throw failure;
-      }
-      ack();
-    },
-  };
-};
-
-/** On a channel that has just died, amqplib throws; the broker hands the message out again by itself. */
-const settle = (inlet: Inlet, send: () => void): void => {
-  if (inlet.void) return;
-  inlet.settledAt = performance.now();
-  try {
-    send();
-  } catch (error) {
-    inlet.session.drop(error instanceof Error ? error : new Error(String(error)));
-  }
-};

@@ -1,6 +1,8 @@
 import type { Run, Transition } from '../../engine/run.ts';
 import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
+import { thisHost } from '../../sqlite/host.ts';
+import type { Host } from '../../sqlite/host.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
 import {
@@ -31,12 +33,14 @@ export class SqliteStore implements Store {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #lease: number;
+  readonly #host: Host;
 
   /** `lease`: how long, in ms, a worker that hangs keeps what it holds. */
-  constructor(db: Database, now: () => number = Date.now, lease = leaseMs) {
+  constructor(db: Database, now: () => number = Date.now, lease = leaseMs, host: Host = thisHost) {
     this.#db = db;
     this.#now = now;
     this.#lease = lease;
+    this.#host = host;
   }
 
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
@@ -49,13 +53,13 @@ export class SqliteStore implements Store {
   }
 
   join(worker: string): Promise<void> {
-    return this.#db.write(() => joinWorkers(this.#db, worker, this.#now() + this.#lease));
+    return this.#db.write(() => joinWorkers(this.#db, worker, this.#now() + this.#lease, this.#host));
   }
 
   renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
     return this.#db.write(() => {
       const held = renewLease(this.#db, worker, this.#now() + this.#lease);
-      for (const dead of deadWorkers(this.#db, this.#now())) this.#bury(dead);
+      for (const dead of deadWorkers(this.#db, this.#now(), this.#host)) this.#bury(dead);
       return { held, evicted: this.#takeEvicted(worker) };
     });
   }
