@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { openAmqp } from '../src/queue/amqp/open.ts';
 import { quiet } from '../src/cli/log.ts';
-import { startBroker } from '../test/harness/broker.ts';
+import { startBroker } from '../src/cli/broker/broker.ts';
 import type { Bench, Result } from './bench.ts';
 import { startChild } from './child.ts';
 import { latency } from './latency.ts';

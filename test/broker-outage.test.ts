@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { openQueue } from '../src/cli/compose.ts';
 import { quiet } from '../src/cli/log.ts';
 import { QueueError } from '../src/queue/queue.ts';
-import { startBroker } from './harness/broker.ts';
-import type { Broker } from './harness/broker.ts';
+import { startBroker } from '../src/cli/broker/broker.ts';
+import type { Broker } from '../src/cli/broker/broker.ts';
 import { holdfast, spawnHoldfast } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
 import { away, clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as amqp from 'amqplib';
 import { expect, inject, test } from 'vitest';
-import { startBroker } from './harness/broker.ts';
+import { startBroker } from '../src/cli/broker/broker.ts';
 import { tempDir } from './harness/tmp.ts';
 
 const queue = 'kept';
@@ -63,7 +63,7 @@ test('brokers that run at the same time share nothing', { timeout: 120_000 }, as
 
 test('what a test started ends with it, even after SIGKILL', async () => {
   const folder = tempDir();
-  const watchdog = pathToFileURL(path.join(import.meta.dirname, 'harness/watchdog.ts')).href;
+  const watchdog = pathToFileURL(path.join(import.meta.dirname, '../src/cli/broker/watchdog.ts')).href;
   const script = `
     import { spawn } from 'node:child_process';
     import { guard } from '${watchdog}';

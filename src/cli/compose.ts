@@ -86,9 +86,21 @@ export type OpenWorker = {
   close(): Promise<void>;
 };
 
-/** A worker with all that it needs. It has not started. */
-export const openWorker = async (settings: Settings & { auditUrl: URL }, log: Log): Promise<OpenWorker> => {
-  const { concurrency, callTimeout, auditUrl, auditVerify, retryBase, retryCap, retryFor } = settings;
+export type WorkerSettings = Settings & { readonly auditUrl: URL };
+
+/** All that a worker stands on, open but not yet put together: what proves it steps in between. */
+export type Ports = {
+  readonly db: Database;
+  readonly store: Store;
+  readonly queue: Queue;
+  readonly amqp?: Amqp | undefined;
+  readonly definitions: readonly Definition[];
+  /** What the worker does not close itself. */
+  close(): Promise<void>;
+};
+
+export const openPorts = async (settings: WorkerSettings, log: Log): Promise<Ports> => {
+  const { concurrency, auditUrl, auditVerify, retryBase, retryCap, retryFor } = settings;
   const own = await importMachines(settings);
   const { db, store } = openStore(settings);
   const { queue, amqp } = openQueue(settings, log, db);
@@ -97,16 +109,31 @@ export const openWorker = async (settings: Settings & { auditUrl: URL }, log: Lo
   const audit = auditOverHttp(auditUrl, { connections, verify: auditVerify });
   const sendAlert = amqp ? sendAlertByAmqp(amqp.publisher, amqp.topology) : sendAlertToTable(db);
   const retry = { base: retryBase, cap: retryCap, giveUpAfter: retryFor };
-  const registry = createRegistry([createTodo({ sendAlert, sendAudit: audit }, retry), ...own]);
+  const definitions = [createTodo({ sendAlert, sendAudit: audit }, retry), ...own];
+  const close = async () => {
+    await audit.close();
+    db.close();
+  };
+  return { db, store, queue, amqp, definitions, close };
+};
+
+/** Puts a worker together. It has not started. */
+export const assemble = async (ports: Ports, settings: Settings, log: Log): Promise<OpenWorker> => {
+  const { db, store, queue, definitions } = ports;
+  const { concurrency, callTimeout } = settings;
+  const registry = createRegistry(definitions);
   await prepare(store, registry);
   const worker = new Worker({ id: randomUUIDv7(), store, queue, registry, log, concurrency, callTimeout });
   const close = async () => {
     await worker.drain();
-    await audit.close();
-    db.close();
+    await ports.close();
   };
   return { worker, db, store, queue, close };
 };
+
+/** A worker with all that it needs. It has not started. */
+export const openWorker = async (settings: WorkerSettings, log: Log): Promise<OpenWorker> =>
+  assemble(await openPorts(settings, log), settings, log);
 
 const prepare = async (store: Store, { machines }: Registry): Promise<void> => {
   const changed = await store.prepare(machines);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { guard } from './watchdog.ts';
+import { guard } from '../../src/cli/broker/watchdog.ts';
 
 export type CliOptions = {
   /** Everything that holdfast sees of the environment, besides PATH, HOME and the like. */

@@ -6,11 +6,10 @@ import { connect } from 'amqplib';
 import type { ChannelModel } from 'amqplib';
 import { HTTPException } from 'hono/http-exception';
 import { openQueue, openStore, openWorker } from '../../src/cli/compose.ts';
-import type { OpenWorker } from '../../src/cli/compose.ts';
+import type { OpenWorker, WorkerSettings } from '../../src/cli/compose.ts';
 import { quiet } from '../../src/cli/log.ts';
 import { startAuditReceiver } from '../../src/cli/receiver.ts';
 import type { AuditReceiver, Received } from '../../src/cli/receiver.ts';
-import type { Settings } from '../../src/cli/settings.ts';
 import { tallyOf } from '../../src/cli/tally.ts';
 import type { Effect, Tally } from '../../src/cli/tally.ts';
 import { readAlerts } from '../../src/effects/alert-embedded.ts';
@@ -20,8 +19,6 @@ import { openReadOnly } from '../../src/sqlite/database.ts';
 import type { Database } from '../../src/sqlite/database.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Log } from '../../src/worker/log.ts';
-
-export type WorkerSettings = Settings & { readonly auditUrl: URL };
 
 export type EndsOptions = {
   /** `embedded`, or the URL of a broker. */

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { startBroker } from './broker.ts';
+import { startBroker } from '../../src/cli/broker/broker.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
-import { freePorts } from '../../../test/harness/ports.ts';
+import { freePorts } from '../../cli/broker/ports.ts';
 import { idOf, inbox, publish } from '../inbox.suite.ts';
 import type { Queue } from '../queue.ts';
 import { QueueError } from '../queue.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Broker } from '../../../test/harness/broker.ts';
-import { startBroker } from '../../../test/harness/broker.ts';
+import type { Broker } from '../../cli/broker/broker.ts';
+import { startBroker } from '../../cli/broker/broker.ts';
 import { idOf, inbox, publish } from '../inbox.suite.ts';
 import type { Queue } from '../queue.ts';
 import { openAmqp } from './open.ts';

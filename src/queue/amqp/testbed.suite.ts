@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { connect } from 'amqplib';
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { expect, inject, onTestFinished } from 'vitest';
-import { freePorts } from '../../../test/harness/ports.ts';
+import { freePorts } from '../../cli/broker/ports.ts';
 import { QueueError } from '../queue.ts';
 import { openAmqp } from './open.ts';
 import type { Amqp, AmqpOptions } from './open.ts';

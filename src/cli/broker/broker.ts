@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import * as amqp from 'amqplib';
-import { findRabbitmq } from '../../scripts/find-rabbitmq.mjs';
+import { findRabbitmq } from '../../../scripts/find-rabbitmq.mjs';
+import { Link } from '../../amqp/link.ts';
+import { parseAddress } from '../../amqp/url.ts';
+import { quiet } from '../log.ts';
 import { freePorts, isOpen } from './ports.ts';
 import { guard } from './watchdog.ts';
 
@@ -215,11 +217,17 @@ async function ready(server: Server, port: number, url: string): Promise<void> {
 }
 
 async function acceptsAmqp(url: string): Promise<boolean> {
+  const link = new Link({
+    address: parseAddress(url),
+    name: 'holdfast broker check',
+    log: quiet,
+    setup: async () => true,
+  });
   try {
-    const connection = await amqp.connect(url, { timeout: 5000 });
-    await connection.close();
-    return true;
+    return await link.ready(5000);
   } catch {
     return false;
+  } finally {
+    await link.close();
   }
 }

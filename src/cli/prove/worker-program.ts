@@ -1,0 +1,3 @@
+import { runCrashWorker } from './crash-worker.ts';
+
+await runCrashWorker();
