@@ -10,6 +10,7 @@ import { startChild } from './child.ts';
 import { latency } from './latency.ts';
 import { describeMachine, filesystemOf } from './machine.ts';
 import type { Machine } from './machine.ts';
+import { takeover } from './takeover.ts';
 import { throughput } from './throughput.ts';
 
 type Options = {
@@ -27,6 +28,7 @@ type Options = {
 const benches = {
   throughput: (bench: Bench, options: Options) => throughput(bench, options),
   latency: (bench: Bench, options: Options) => latency(bench, options),
+  takeover: (bench: Bench) => takeover(bench),
 };
 type BenchName = keyof typeof benches;
 
@@ -39,22 +41,25 @@ const positive = (text: string): number => {
 
 const shared = (): Option[] => [
   new Option('--rounds <n>', 'how often each is measured, in turn').argParser(positive).default(3),
-  new Option('--in-flight <n>', 'prefetch of the consumers; HTTP connections are half of it')
-    .argParser(positive)
-    .default(256),
-  new Option('--warmup <n>', 'todos before the clock runs').argParser(positive).default(4000),
   new Option('--dir <folder>', 'where stores and the broker keep their data: a disk, not tmpfs').default(
     path.join(import.meta.dirname, '.data'),
   ),
-  new Option('--cpu-prof <folder>', 'write a CPU profile of each worker there (costs speed)'),
   new Option('-o, --output <format>', 'how the figures are printed')
     .choices(['table', 'json'])
     .default('table'),
 ];
+const ofLoad = (): Option[] => [
+  new Option('--in-flight <n>', 'prefetch of the consumers; HTTP connections are half of it')
+    .argParser(positive)
+    .default(256),
+  new Option('--warmup <n>', 'todos before the clock runs').argParser(positive).default(4000),
+  new Option('--cpu-prof <folder>', 'write a CPU profile of each worker there (costs speed)'),
+];
 const ofThroughput = (): Option[] => [
+  ...ofLoad(),
   new Option('--todos <n>', 'todos of one round of throughput').argParser(positive).default(20_000),
 ];
-const ofLatency = (): Option[] => [
+const ofRate = (): Option[] => [
   new Option('--rate <n>', 'todos a second of latency').argParser(positive).default(50),
   new Option('--seconds <n>', 'how long one round of latency lasts').argParser(positive).default(20),
 ];
@@ -128,16 +133,15 @@ const print = (
 ): void => {
   const settings = {
     rounds,
-    inFlight,
-    warmup,
+    ...((results.throughput ?? results.latency) && { inFlight, warmup }),
     ...(results.throughput && { todos }),
     ...(results.latency && { rate, seconds }),
     durability: 'SQLite WAL, synchronous=FULL; quorum queues, persistent messages, confirms',
     history: true,
   };
   if (output === 'json') {
-    const { throughput: one, latency: two } = results;
-    const figures = one && two ? { ...one.figures, latency: two.figures } : (one ?? two)!.figures;
+    const { throughput: one, latency: two, takeover: three } = results;
+    const figures = one && two ? { ...one.figures, latency: two.figures } : (one ?? two ?? three)!.figures;
     process.stdout.write(`${JSON.stringify({ ...figures, machine, settings }, null, 2)}\n`);
     return;
   }
@@ -167,8 +171,8 @@ const machineLines = ({
 
 const settingsLines = (settings: {
   rounds: number;
-  inFlight: number;
-  warmup: number;
+  inFlight?: number;
+  warmup?: number;
   todos?: number;
   rate?: number;
   seconds?: number;
@@ -176,11 +180,13 @@ const settingsLines = (settings: {
 }): string[] => {
   const { rounds, inFlight, warmup, todos, rate, seconds, durability } = settings;
   const sizes = [
+    ...(inFlight ? [`${inFlight} in flight`] : []),
     ...(todos ? [`${todos} todos a round`] : []),
     ...(rate ? [`${rate}/s for ${seconds} s a round`] : []),
+    ...(warmup ? [`after ${warmup} to warm up`] : []),
   ];
   return [
-    `Settings  ${rounds} rounds in turn, medians; ${inFlight} in flight; ${sizes.join(', ')}, after ${warmup} to warm up`,
+    `Settings  ${[`${rounds} rounds in turn, medians`, ...sizes].join('; ')}`,
     `Durable   ${durability}; history on`,
   ];
 };
@@ -195,8 +201,8 @@ const program = new Command('bench')
 define(
   program,
   ['throughput', 'latency'],
-  [...ofThroughput(), ...ofLatency()],
-  ['', '--rounds 5', 'throughput', 'latency --help'],
+  [...ofThroughput(), ...ofRate()],
+  ['', '--rounds 5', 'throughput', 'latency --help', 'takeover'],
 );
 program.addCommand(
   define(
@@ -210,8 +216,16 @@ program.addCommand(
   define(
     new Command('latency').description('milliseconds from submit to done, in an open loop'),
     ['latency'],
-    ofLatency(),
+    [...ofLoad(), ...ofRate()],
     ['latency', 'latency --rate 200 --seconds 60', 'latency -o json'],
+  ),
+);
+program.addCommand(
+  define(
+    new Command('takeover').description('seconds from a SIGKILL of the worker until everything is final'),
+    ['takeover'],
+    [],
+    ['takeover', 'takeover --rounds 5', 'takeover -o json'],
   ),
 );
 try {

@@ -17,6 +17,9 @@ let times = new Map<string, number>();
 let repeats = 0;
 let waiting: { count: number; reached: () => void } | undefined;
 
+let holdsFrom = Infinity;
+const held = new Set<() => void>();
+
 const receive = (key: string): void => {
   if (times.has(key)) repeats += 1;
   else times.set(key, now());
@@ -26,7 +29,9 @@ const receive = (key: string): void => {
 const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
   request.resume().once('end', () => {
     receive(JSON.parse(request.headers['idempotency-key'] as string) as string);
-    response.writeHead(201, { 'content-length': 0 }).end();
+    const reply = () => void response.writeHead(201, { 'content-length': 0 }).end();
+    if (times.size >= holdsFrom) held.add(reply);
+    else reply();
   });
 });
 await new Promise<void>((resolve) => {
@@ -47,6 +52,12 @@ answer({
       waiting = { count, reached: done };
       if (times.size >= count) done();
     }),
+  /** From the n-th key on nobody is answered, until the next call; those who wait are answered now. */
+  hold: (from: number) => {
+    holdsFrom = from;
+    for (const reply of held) reply();
+    held.clear();
+  },
   /** Empties what was noted. */
   take: (): Arrivals => {
     const arrivals = { keys: [...times.keys()], times: [...times.values()], repeats };

@@ -7,8 +7,6 @@ import { alertsInRabbit, alertsInStore } from '../alert-source.ts';
 import { defineCommand } from '../command.ts';
 import { isEmbedded, openCatalogue, openQueue, openStore } from '../compose.ts';
 import type { OpenQueue } from '../compose.ts';
-import { startWorkerProcess } from '../demo/worker-process.ts';
-import type { WorkerProcess } from '../demo/worker-process.ts';
 import type { Transition } from '../../engine/run.ts';
 import { exitCodes } from '../exit.ts';
 import { print } from '../io.ts';
@@ -28,6 +26,8 @@ import { tlsOf } from '../tls.ts';
 import { tallyOf } from '../tally.ts';
 import type { Effect, Tally } from '../tally.ts';
 import { waitUntilFinal } from '../wait.ts';
+import { startWorkerProcess } from '../worker-process.ts';
+import type { WorkerProcess } from '../worker-process.ts';
 import { census } from './census.ts';
 import type { Database } from '../../sqlite/database.ts';
 import type { Store } from '../../store/store.ts';
@@ -41,6 +41,9 @@ const crashAfter = 8;
 const thinkMs = 40;
 
 const timeoutMs = 60_000;
+
+/** Few calls at a time, so that a crash finds runs in every stage; and no long wait after it. */
+const workerSettings = { concurrency: 4, retryCap: 1000, logLevel: 'warn', auditVerify: true } as const;
 
 export const demo = defineCommand({
   name: 'demo',
@@ -96,13 +99,13 @@ const play = async (scene: Stage): Promise<number> => {
     io,
     `audit receiver on ${receiver.url.origin}, queue ${isEmbedded(settings) ? 'embedded in the store' : open.queue.name}`,
   );
-  const first = startWorkerProcess(settings, receiver.url);
+  const first = startWorkerProcess({ ...settings, ...workerSettings, auditUrl: receiver.url });
   const wishes = await submitTodos(scene).catch(endWith(first));
   await Promise.race([crash, first.failed, interruption(io)]).catch(endWith(first));
   await first.crash();
   const killed = { at: Date.now(), text: 'worker killed (SIGKILL)' };
   say(io, `worker killed with SIGKILL: ${await progress(store)}`);
-  const second = startWorkerProcess(settings, receiver.url);
+  const second = startWorkerProcess({ ...settings, ...workerSettings, auditUrl: receiver.url });
   const restarted = { at: Date.now(), text: 'worker started again' };
   say(io, 'worker started again');
   await Promise.race([allFinal(scene, wishes), second.failed]).catch(endWith(second));
