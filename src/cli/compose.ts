@@ -22,7 +22,7 @@ import type { Log } from '../worker/log.ts';
 import { Worker } from '../worker/worker.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
 import type { Settings } from './settings.ts';
-import { tlsOf } from './tls.ts';
+import { auditCaOf, tlsOf } from './tls.ts';
 
 export const isEmbedded = ({ queue }: Pick<Settings, 'queue'>): boolean => queue === 'embedded';
 
@@ -106,7 +106,7 @@ export const openPorts = async (settings: WorkerSettings, log: Log): Promise<Por
   const { queue, amqp } = openQueue(settings, log, db);
   // About half the deliveries in hand wait for the audit at one time; more connections gain nothing.
   const connections = Math.max(8, Math.ceil(concurrency / 2));
-  const audit = auditOverHttp(auditUrl, { connections, verify: auditVerify });
+  const audit = auditOverHttp(auditUrl, { connections, ca: auditCaOf(settings), verify: auditVerify });
   const sendAlert = amqp ? sendAlertByAmqp(amqp.publisher, amqp.topology) : sendAlertToTable(db);
   const retry = { base: retryBase, cap: retryCap, giveUpAfter: retryFor };
   const definitions = [createTodo({ sendAlert, sendAudit: audit }, retry), ...own];

@@ -1,6 +1,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { basicAuth } from '../effects/http-client.ts';
+import { messageOf } from '../engine/errors.ts';
 import { parseDuration } from './duration.ts';
 import { usage } from './exit.ts';
 
@@ -39,6 +41,10 @@ const options = {
   )
     .env('HOLDFAST_AUDIT_VERIFY')
     .default(false),
+  auditCa: new Option(
+    '--audit-ca <file>',
+    'the CA that signed the audit service’s certificate (PEM); without it the ones that Node trusts',
+  ).env('HOLDFAST_AUDIT_CA'),
   concurrency: new Option('--concurrency <n>', 'deliveries in hand, and calls of one kind, at once')
     .env('HOLDFAST_CONCURRENCY')
     .default('256'),
@@ -71,7 +77,15 @@ const duration = z.string().transform((text, context) => {
 
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'is not a URL; write http://… or https://…' })
-  .transform((text) => new URL(text));
+  .transform((text, context) => {
+    const url = new URL(text);
+    try {
+      basicAuth(url);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `is refused: ${messageOf(error)}` });
+    }
+    return url;
+  });
 
 /** The value is never shown: it has credentials in it. */
 const queueUrl = z
@@ -95,6 +109,7 @@ const schema = z.object({
   machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
   auditUrl: httpUrl.optional(),
   auditVerify: z.union([z.boolean(), z.stringbool()], 'is neither true nor false'),
+  auditCa: z.string().optional(),
   concurrency: z.coerce
     .number('is not a number')
     .int('is not a whole number')
@@ -129,6 +144,7 @@ export const workerSettings = [
   'machines',
   'auditUrl',
   'auditVerify',
+  'auditCa',
   'concurrency',
   'callTimeout',
   'lease',

@@ -19,6 +19,10 @@ export const tlsOf = ({ queue, ca, cert, certKey }: TlsSettings): Tls | undefine
   return { ...(ca !== undefined && { ca: readCa('--ca', ca) }), ...pairOf(cert, certKey) };
 };
 
+/** Whom a connection to the audit service trusts. @throws CliError that names the file */
+export const auditCaOf = ({ auditCa }: Pick<Settings, 'auditCa'>): Buffer | undefined =>
+  auditCa === undefined ? undefined : readCa('--audit-ca', auditCa);
+
 /** A file of one or more certificates. @throws CliError that names it */
 const readCa = (flag: string, path: string): Buffer => {
   const pem = read(flag, path);

@@ -66,7 +66,43 @@ test('the header of a key is ASCII, and no two keys have the same', () => {
   expect(new Set(headers).size).toBe(anyCharacters.length);
 });
 
+test('credentials of the URL go along as Basic authentication, decoded', async () => {
+  const seen = Promise.withResolvers<IncomingMessage>();
+  const { server } = await serve((request, response) => {
+    seen.resolve(request);
+    response.writeHead(201).end();
+  });
+  const { port } = server.address() as AddressInfo;
+  const audit = auditOverHttp(new URL(`http://j%C3%BCrg:p%40ss:%2F@127.0.0.1:${port}/audit`), {
+    connections: 1,
+  });
+  await audit.perform({} as never, { key: 'k', attempt: 1, signal: new AbortController().signal });
+  await audit.close();
+  const { headers, url } = await seen.promise;
+  const [scheme, credentials = ''] = headers.authorization?.split(' ') ?? [];
+  expect([scheme, Buffer.from(credentials, 'base64').toString()]).toEqual(['Basic', 'jürg:p@ss:/']);
+  expect(headers).toMatchObject({ 'idempotency-key': '"k"', host: `127.0.0.1:${port}` });
+  expect(url).toBe('/audit');
+});
+
+test.each(['http://me:s3cret%ff@host/', 'http://a%3Ab:s3cret@host/'])(
+  'credentials that cannot be sent are refused, and not shown: %s',
+  (text) => {
+    const open = () => auditOverHttp(new URL(text), { connections: 1 });
+    expect(open).toThrow(/percent-encode/);
+    expect(open).not.toThrow(/s3cret/);
+  },
+);
+
 describe('an answer', () => {
+  test('of success counts although its body never ends, and keeps nobody from leaving', async () => {
+    const { perform } = await serve((_, response) => {
+      response.writeHead(201);
+      response.write('thank'); // and never an end
+    });
+    expect(await perform(AbortSignal.timeout(20_000))).toEqual({ receipt: { status: 201 } });
+  });
+
   test.each([400, 401, 404, 409, 422, 451])('of %i is permanent, with its reason', async (status) => {
     const { perform } = await serve((_, response) => void response.writeHead(status).end('no\nsuch thing'));
     await expect(perform()).rejects.toThrow(PermanentError);

@@ -1,7 +1,10 @@
-import { Agent, request } from 'undici';
+import { request } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { RemoteCall } from '../engine/definition.ts';
 import { PermanentError, TransientError, messageOf } from '../engine/errors.ts';
 import type { Receipt } from '../engine/run.ts';
+import { openClient } from './http-client.ts';
+import type { ClientOptions } from './http-client.ts';
 
 /** A 4xx says that the request is wrong, and stays wrong; these three say: later (RFC 9110, RFC 8470, RFC 6585). */
 const passing = new Set([408, 425, 429]);
@@ -9,10 +12,13 @@ const passing = new Set([408, 425, 429]);
 /** How much of a refusal's body is kept as its reason, in characters. */
 const excerptLength = 200;
 
+/** How much of a body that says nothing to us is read, in bytes, and for how long, in ms. */
+const longestBody = 64 * 1024;
+const bodyTimeout = 1_000;
+
 export type Audit = RemoteCall & { close(): Promise<void> };
 
-export type AuditOptions = {
-  readonly connections: number;
+export type AuditOptions = ClientOptions & {
   /** The service answers `GET <url>/<key>`: 200 when it has taken the entry, 404 when it has not. */
   readonly verify?: boolean;
 };
@@ -21,10 +27,11 @@ export type AuditOptions = {
  * Posts an audit entry as JSON, one HTTP attempt a call: retries belong to the machine. The header
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header: a quoted string) is the same on every attempt.
  * With `verify`, an entry that is in doubt after a crash is asked for before it is posted again.
+ * A status of success is all that counts: of the body no more than a little is read, and not waited for.
  * @throws PermanentError for a 4xx other than 408, 425 and 429; TransientError for all else, with its Retry-After.
  */
-export const auditOverHttp = (url: URL, { connections, verify = false }: AuditOptions): Audit => {
-  const dispatcher = new Agent({ connections, keepAliveTimeout: 30_000 });
+export const auditOverHttp = (url: URL, { verify = false, ...options }: AuditOptions): Audit => {
+  const dispatcher = openClient(url, options);
   return {
     async perform(entry: unknown, { key, signal }) {
       const response = await post(url, { entry, key, signal, dispatcher });
@@ -42,7 +49,7 @@ export const entryUrl = (url: URL, key: string): URL => {
   return entry;
 };
 
-type Question = { key: string; signal: AbortSignal; dispatcher: Agent };
+type Question = { key: string; signal: AbortSignal; dispatcher: Dispatcher };
 
 /** @throws TransientError for every answer but 200 and 404: then nobody can tell. */
 const ask = async (
@@ -50,7 +57,7 @@ const ask = async (
   { key, signal, dispatcher }: Question,
 ): Promise<{ receipt: Receipt } | undefined> => {
   const { statusCode: status, body } = await request(entryUrl(url, key), { dispatcher, signal });
-  await body.dump();
+  discard(body);
   if (status === 200) return { receipt: { status } };
   if (status === 404) return undefined;
   throw new TransientError(`the audit service cannot tell (HTTP ${status})`, { receipt: { status } });
@@ -60,7 +67,7 @@ const ask = async (
 export const idempotencyKeyHeader = (key: string): string =>
   JSON.stringify(key).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-type Post = { entry: unknown; key: string; signal: AbortSignal; dispatcher: Agent };
+type Post = { entry: unknown; key: string; signal: AbortSignal; dispatcher: Dispatcher };
 
 const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise<{ status: number }> => {
   const answer = await request(url, {
@@ -74,7 +81,7 @@ const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise
   });
   const { statusCode: status } = answer;
   if (status >= 200 && status < 300) {
-    await answer.body.dump();
+    discard(answer.body);
     return { status };
   }
   const excerpt = await readExcerpt(answer.body);
@@ -95,6 +102,11 @@ export const parseRetryAfter = (value: string | string[] | undefined, now: numbe
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   const at = Date.parse(text);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+};
+
+/** Reads a body, so that its connection can be used again; one that is large or slow is closed instead. */
+const discard = (body: Dispatcher.ResponseData['body']): void => {
+  body.dump({ limit: longestBody, signal: AbortSignal.timeout(bodyTimeout) }).catch(() => {});
 };
 
 /** The first part of a body; the rest is not even read. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type { Database as Connection, Statement } from 'better-sqlite3';
 import { concernsFile, DatabaseError, explain } from './errors.ts';
@@ -177,9 +177,13 @@ export class Database {
 
 type Pending = { work: () => unknown; resolve: (value: unknown) => void; reject: (error: unknown) => void };
 
-/** Opens the store for reading and writing; creates and migrates it. @throws DatabaseError */
-export const openDatabase = (path: string): Database =>
-  open(path, {}, (db) => {
+/**
+ * Opens the store for reading and writing; creates and migrates it. What it creates is its owner's alone: there
+ * are the inputs of all runs in it. The mode of a file that exists is left as it is. @throws DatabaseError
+ */
+export const openDatabase = (path: string): Database => {
+  if (path !== inMemory) createPrivate(path);
+  return open(path, {}, (db) => {
     versionOf(db, path); // before anything is changed: it may be another program's file
     // better-sqlite3 compiles NORMAL for WAL, which loses commits in a power cut.
     db.pragma('journal_mode = WAL');
@@ -195,6 +199,18 @@ export const openDatabase = (path: string): Database =>
     db.pragma('temp_store = MEMORY');
     migrate(db, path);
   });
+};
+
+const inMemory = ':memory:';
+
+/** SQLite takes an empty file as a new one, and gives its mode to the two files beside it. */
+const createPrivate = (path: string): void => {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch {
+    // It exists, or SQLite says what is wrong with its place.
+  }
+};
 
 /** Opens a store for reading only; nothing where none was made yet. @throws DatabaseError */
 export const openReadOnly = (path: string): Database | undefined => {

@@ -264,6 +264,7 @@ export const openEnds = async ({ queue, folder, settings, onAudit }: EndsOptions
       machines: [],
       auditUrl: audit.url,
       auditVerify: false,
+      auditCa: undefined,
       concurrency: 256,
       callTimeout: 10_000,
       lease: 15_000,

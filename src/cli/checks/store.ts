@@ -9,6 +9,7 @@ import { openStore } from '../compose.ts';
 import { safe } from '../output/safe.ts';
 import { age } from '../output/time.ts';
 import type { Settings } from '../settings.ts';
+import { checkPrivate } from './files.ts';
 import { attempt, fail, ok, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
 
@@ -34,6 +35,7 @@ export const checkStore = (settings: Settings, registry: Registry): Promise<Find
     try {
       return [
         ...checkFile(db, settings.store),
+        checkPrivate('store mode', settings.store),
         ...(await checkRuns(store, registry, Date.now())),
         checkWorkers(db, await store.census(), Date.now()),
       ];

@@ -7,7 +7,7 @@ import { workerSettings } from '../settings.ts';
 import { interrupted } from './worker.ts';
 
 /** All that `worker` takes, but for the audit URL: the receiver comes along. */
-const settings = workerSettings.filter((name) => name !== 'auditUrl' && name !== 'auditVerify');
+const settings = workerSettings.filter((name) => !name.startsWith('audit'));
 
 export const dev = defineCommand<{ port: string }>({
   name: 'dev',

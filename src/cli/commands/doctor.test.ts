@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { accepted, cli, newStore, refused } from '../../../test/harness/cli-fixture.ts';
@@ -47,6 +47,7 @@ test('a store with work, no worker and dead letters is worth a warning, and is n
     node: 'ok',
     sqlite: 'ok',
     store: 'ok',
+    'store mode': 'ok',
     durability: 'ok',
     integrity: 'ok',
     runs: 'ok',
@@ -78,6 +79,16 @@ test('an unfinished run of a machine that nobody knows is a failure', async () =
   expect(found('stranded runs')).toMatchObject({
     level: 'fail',
     says: expect.stringContaining('1 run of gone@1'),
+  });
+});
+
+test('a store that everyone can read is worth a warning that says how to close it', async () => {
+  const { path: file } = await newStore();
+  chmodSync(file, 0o644);
+  expect((await doctor('--store', file)).found('store mode')).toMatchObject({
+    level: 'warn',
+    says: expect.stringContaining('mode 644'),
+    fix: `chmod 600 ${file}`,
   });
 });
 

@@ -20,7 +20,7 @@ export type DoctorOptions = { readonly output: 'text' | 'json' };
 export const doctorCommand = defineCommand<DoctorOptions>({
   name: 'doctor',
   summary: 'Check what a worker needs: store, queue, audit. Exit 1 where something would lose or stall work.',
-  settings: [...queueSettings, 'machines', 'auditUrl', 'auditVerify'],
+  settings: [...queueSettings, 'machines', 'auditUrl', 'auditCa', 'auditVerify'],
   options: (command) => command.addOption(outputOption(['text', 'json'])),
   examples: [
     'doctor',
