@@ -24,6 +24,7 @@ type Refusal = {
   says: (text: string, where: string) => string;
 };
 
+const quorumIsOff = /rabbit_quorum_queue.*feature flag is disabled/;
 const accessRefused = 403;
 const notFound = 404;
 const preconditionFailed = 406;
@@ -80,6 +81,11 @@ export const textOf = (error: unknown): string => {
     /^(?:Operation failed|Channel closed).*with message "(?:[A-Z_]+ - )?(.*)"$/.exec(text) ?? [];
   return (said ?? text).replace(/ for user '[^']*'/, '');
 };
+
+export const hasOtherSettings = (error: unknown): boolean => codeOf(error) === preconditionFailed;
+
+/** An old cluster that was upgraded may have them switched off: then it closes the connection, with 541. */
+export const lacksQuorumQueues = (error: unknown): boolean => quorumIsOff.test(messageOf(error));
 
 export const isAccessRefused = (error: unknown): boolean => codeOf(error) === accessRefused;
 

@@ -1,17 +1,16 @@
 import type { Channel } from 'amqplib';
+import type { Declaration } from './declaration.ts';
 import { AmqpError, toAmqpError } from './error.ts';
 import { guard, Link, withChannel } from './link.ts';
 import type { Log, Tls } from './link.ts';
 import { Outlet, UnroutableError } from './outlet.ts';
 import type { Outgoing } from './outlet.ts';
-import { declare } from './topology.ts';
-import type { Topology } from './topology.ts';
 import type { Address } from './url.ts';
 import { within } from './within.ts';
 
 export type PublisherOptions = {
   readonly address: Address;
-  readonly topology: Topology;
+  readonly declaration: Declaration;
   readonly log: Log;
   readonly tls?: Tls | undefined;
   /** How long a confirm may take, in ms. */
@@ -95,10 +94,10 @@ export class Publisher {
   }
 
   async #declare({ patience }: Terms): Promise<void> {
-    const { address, topology } = this.#options;
+    const { address, declaration } = this.#options;
     const { session } = await this.#open().ready(patience);
     try {
-      await within(taskTimeout, declare(session.model, topology), () => this.#late('unavailable'));
+      await within(taskTimeout, declaration.on(session.model), () => this.#late('unavailable'));
     } catch (error) {
       throw toAmqpError(error, address.name);
     }
@@ -112,14 +111,14 @@ export class Publisher {
 
   #open(): Link<Outlet> {
     if (this.#closed) throw new AmqpError('unavailable', 'the connection to RabbitMQ is closed');
-    const { address, tls, log, topology } = this.#options;
+    const { address, tls, log, declaration } = this.#options;
     this.#link ??= new Link({
       address,
       tls,
       log,
       name: 'holdfast publisher',
       setup: async (session) => {
-        await declare(session.model, topology);
+        await declaration.on(session.model);
         const channel = guard(session, await session.model.createConfirmChannel());
         return new Outlet(session, channel, address.name);
       },

@@ -1,6 +1,4 @@
-import type { Channel, ChannelModel, Options } from 'amqplib';
-import { isAccessRefused } from './error.ts';
-import { withChannel } from './link.ts';
+import type { Channel } from 'amqplib';
 
 /** The names of all that Holdfast keeps in a broker. */
 export type Topology = {
@@ -41,38 +39,19 @@ export const topologyOf = ({
   lap,
 });
 
-/**
- * Sees to it that everything is there. A user who may not declare is content with what exists; who may, finds
- * it as it is or makes it.
- * @throws with code 406 where something exists with other arguments, 404 where it is missing and may not be made
- */
-export const declare = async (model: ChannelModel, topology: Topology): Promise<void> => {
-  try {
-    await withChannel(model, (channel) => make(channel, topology));
-  } catch (error) {
-    if (!isAccessRefused(error)) throw error;
-    await withChannel(model, (channel) => check(channel, topology));
-  }
-};
-
 /** Deletes everything, with every message in it. */
 export const remove = async (channel: Channel, topology: Topology): Promise<void> => {
-  for (const [queue] of queuesOf(topology)) await channel.deleteQueue(queue);
+  for (const [queue] of queuesOf(topology, 'quorum')) await channel.deleteQueue(queue);
   for (const [exchange] of exchangesOf(topology)) await channel.deleteExchange(exchange);
 };
 
-const make = async (channel: Channel, topology: Topology): Promise<void> => {
-  for (const [exchange, type] of exchangesOf(topology)) await channel.assertExchange(exchange, type);
-  for (const [queue, options] of queuesOf(topology)) await channel.assertQueue(queue, options);
-  for (const [queue, exchange] of bindingsOf(topology)) await channel.bindQueue(queue, exchange, '#');
-};
-
-const check = async (channel: Channel, topology: Topology): Promise<void> => {
-  for (const [exchange] of exchangesOf(topology)) await channel.checkExchange(exchange);
-  for (const [queue] of queuesOf(topology)) await channel.checkQueue(queue);
-};
-
-const exchangesOf = ({ submit, later, back, dead, events }: Topology): [name: string, type: string][] => [
+export const exchangesOf = ({
+  submit,
+  later,
+  back,
+  dead,
+  events,
+}: Topology): [name: string, type: string][] => [
   [submit, 'topic'],
   [later, 'fanout'],
   [back, 'fanout'],
@@ -80,23 +59,23 @@ const exchangesOf = ({ submit, later, back, dead, events }: Topology): [name: st
   [events, 'topic'],
 ];
 
-const queuesOf = ({
-  runs,
-  later,
-  waiting,
-  back,
-  dead,
-  alerts,
-  lap,
-}: Topology): [name: string, options: Options.AssertQueue][] => [
+/** Quorum queues everywhere, but where a broker has none. */
+export type QueueKind = 'quorum' | 'classic';
+
+export const queuesOf = (
+  { runs, later, waiting, back, dead, alerts, lap }: Topology,
+  kind: QueueKind,
+): [name: string, args: QueueArguments][] => [
   // A SQLite store is local: one worker host at a time, the next one takes over when it goes.
-  [runs, quorum({ ...deadLettersTo(later), 'x-single-active-consumer': true })],
-  [waiting, quorum({ ...deadLettersTo(back), 'x-message-ttl': lap })],
-  [dead, quorum()],
-  [alerts, quorum()],
+  [runs, { ...common[kind], ...deadLettersTo(later, kind), 'x-single-active-consumer': true }],
+  [waiting, { ...common[kind], ...deadLettersTo(back, kind), 'x-message-ttl': lap }],
+  [dead, common[kind]],
+  [alerts, common[kind]],
 ];
 
-const bindingsOf = ({
+export type QueueArguments = Readonly<Record<string, string | number | boolean>>;
+
+export const bindingsOf = ({
   submit,
   runs,
   later,
@@ -117,17 +96,13 @@ const bindingsOf = ({
  * 4.x drops or dead-letters a message after 20 returns, and -1 does so at once on 3.10; a million works on all.
  * Without `reject-publish` the strategy below is silently off.
  */
-const quorum = (more: Record<string, unknown> = {}): Options.AssertQueue => ({
-  arguments: {
-    'x-queue-type': 'quorum',
-    'x-delivery-limit': 1_000_000,
-    'x-overflow': 'reject-publish',
-    ...more,
-  },
-});
+const common: Record<QueueKind, QueueArguments> = {
+  quorum: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000, 'x-overflow': 'reject-publish' },
+  classic: { 'x-queue-type': 'classic' },
+};
 
-/** Any other strategy loses messages when the broker is killed between the two queues. */
-const deadLettersTo = (exchange: string): Record<string, unknown> => ({
+/** Any other strategy loses messages when the broker is killed between the two queues; a classic queue has no other. */
+const deadLettersTo = (exchange: string, kind: QueueKind): QueueArguments => ({
   'x-dead-letter-exchange': exchange,
-  'x-dead-letter-strategy': 'at-least-once',
+  ...(kind === 'quorum' && { 'x-dead-letter-strategy': 'at-least-once' }),
 });

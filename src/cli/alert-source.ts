@@ -2,7 +2,7 @@
 import type { AmqpOptions } from '../queue/amqp/open.ts';
 import { translated } from '../queue/amqp/errors.ts';
 import type { Publisher } from '../amqp/publisher.ts';
-import type { Topology } from '../amqp/topology.ts';
+import type { Declaration } from '../amqp/declaration.ts';
 import { readAlerts } from '../effects/alert-embedded.ts';
 import { followAlerts, peekAlerts } from '../effects/alerts-amqp-reader.ts';
 import type { PublishedAlert } from '../effects/alerts-amqp-reader.ts';
@@ -66,11 +66,11 @@ export const alertsInStore = (db: Database, archive: Pick<Archive, 'watch'>): Al
 
 type Broker = Pick<AmqpOptions, 'url' | 'tls' | 'log'> & {
   readonly publisher: Pick<Publisher, 'perform'>;
-  readonly topology: Topology;
+  readonly declaration: Declaration;
 };
 
 /** Reads those that wait in the queue of alerts. `follow` sees what is sent from now on. */
-export const alertsInRabbit = ({ url, tls, log, publisher, topology }: Broker): AlertSource => {
+export const alertsInRabbit = ({ url, tls, log, publisher, declaration }: Broker): AlertSource => {
   const noted = repeats();
   const received = ({ key, body }: PublishedAlert): ReceivedAlert => {
     const event = parsed(body.toString('utf8'));
@@ -78,7 +78,7 @@ export const alertsInRabbit = ({ url, tls, log, publisher, topology }: Broker): 
   };
   return {
     async read(limit) {
-      const { alerts, hasMore } = await translated(peekAlerts(publisher, topology, limit));
+      const { alerts, hasMore } = await translated(peekAlerts(publisher, declaration.topology, limit));
       return { alerts: alerts.map(received), hasMore };
     },
     async follow(onAlert, signal) {
@@ -86,7 +86,7 @@ export const alertsInRabbit = ({ url, tls, log, publisher, topology }: Broker): 
         url,
         tls,
         log,
-        topology,
+        declaration,
         onAlert: (alert) => onAlert(received(alert)),
       });
       try {

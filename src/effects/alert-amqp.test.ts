@@ -1,6 +1,7 @@
 import { connect } from 'amqplib';
 import type { ConsumeMessage } from 'amqplib';
 import { expect, inject, onTestFinished, test } from 'vitest';
+import { Declaration } from '../amqp/declaration.ts';
 import { Publisher } from '../amqp/publisher.ts';
 import { remove, topologyOf } from '../amqp/topology.ts';
 import type { Topology } from '../amqp/topology.ts';
@@ -21,7 +22,11 @@ const context = (signal = new AbortController().signal) => ({ key: 't-1/sendAler
 let prefixes = 0;
 const open = () => {
   const topology = topologyOf({ prefix: `alert-test-${process.pid}-${(prefixes += 1)}` });
-  const publisher = new Publisher({ address: parseAddress(inject('amqpUrl')), topology, log });
+  const publisher = new Publisher({
+    address: parseAddress(inject('amqpUrl')),
+    declaration: new Declaration(topology),
+    log,
+  });
   onTestFinished(async () => {
     await publisher.perform((channel) => remove(channel, topology), { patience: 5_000 });
     await publisher.close();
@@ -103,7 +108,11 @@ test('an alert gives up when its attempt is over, and is not sent afterwards', a
 
 test('a broker that is away may come back', async () => {
   const topology = topologyOf({});
-  const publisher = new Publisher({ address: parseAddress('amqp://me:s3cret@127.0.0.1:1'), topology, log });
+  const publisher = new Publisher({
+    address: parseAddress('amqp://me:s3cret@127.0.0.1:1'),
+    declaration: new Declaration(topology),
+    log,
+  });
   onTestFinished(() => publisher.close());
   const call = sendAlertByAmqp(publisher, topology);
   const error = await failure(call.perform(alert, context()));

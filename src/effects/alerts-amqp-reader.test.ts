@@ -59,7 +59,7 @@ test('who follows gets each alert from then on, and others still get theirs', as
     url,
     tls: undefined,
     log,
-    topology: amqp.topology,
+    declaration: amqp.declaration,
     onAlert: (alert) => seen.push(alert),
   });
   await following.ready;
@@ -78,7 +78,7 @@ test('who may not enter is told so at once', async () => {
     url: url.replace(/\/\/.*@/, '//guest:wrong@'),
     tls: undefined,
     log,
-    topology: amqp.topology,
+    declaration: amqp.declaration,
     onAlert: () => {},
   });
   await expect(following.ready).rejects.toMatchObject({ kind: 'refused' });

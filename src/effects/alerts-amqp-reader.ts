@@ -1,9 +1,9 @@
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
+import type { Declaration } from '../amqp/declaration.ts';
 import { toAmqpError } from '../amqp/error.ts';
 import { guard, Link } from '../amqp/link.ts';
 import type { LinkOptions, Session } from '../amqp/link.ts';
 import type { Publisher } from '../amqp/publisher.ts';
-import { declare } from '../amqp/topology.ts';
 import type { Topology } from '../amqp/topology.ts';
 import { parseAddress } from '../amqp/url.ts';
 
@@ -47,7 +47,7 @@ export type Following = {
 
 type FollowOptions = Pick<LinkOptions<Channel>, 'tls' | 'log'> & {
   readonly url: string;
-  readonly topology: Topology;
+  readonly declaration: Declaration;
   readonly onAlert: (alert: PublishedAlert) => void;
 };
 
@@ -56,14 +56,14 @@ type FollowOptions = Pick<LinkOptions<Channel>, 'tls' | 'log'> & {
  * nothing from others. What is sent while its connection is away, it does not see.
  * @throws AmqpError when the URL cannot be read
  */
-export const followAlerts = ({ url, tls, log, topology, onAlert }: FollowOptions): Following => {
+export const followAlerts = ({ url, tls, log, declaration, onAlert }: FollowOptions): Following => {
   const address = parseAddress(url);
   const link = new Link({
     address,
     tls,
     log,
     name: 'holdfast alerts',
-    setup: (session) => subscribe(session, topology, onAlert),
+    setup: (session) => subscribe(session, declaration, onAlert),
   });
   return { ready: settled(link, address.name), close: () => link.close() };
 };
@@ -78,13 +78,13 @@ const settled = async (link: Link<Channel>, where: string): Promise<void> => {
 
 const subscribe = async (
   session: Session,
-  topology: Topology,
+  declaration: Declaration,
   onAlert: (alert: PublishedAlert) => void,
 ): Promise<Channel> => {
-  await declare(session.model, topology);
+  await declaration.on(session.model);
   const channel = guard(session, await session.model.createChannel());
   const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
-  await channel.bindQueue(queue, topology.events, '#');
+  await channel.bindQueue(queue, declaration.topology.events, '#');
   const receive = (message: ConsumeMessage | null) => {
     if (message) return onAlert(toAlert(message));
     session.drop(new Error('the broker cancelled the consumer'));

@@ -10,6 +10,8 @@ export type OpenQueue = {
   readonly another: () => Promise<Queue>;
   /** How long a delivery that is handed back waits, in ms. */
   readonly lap: number;
+  /** Deliveries wait in their consumer's hands, where nobody can count them. */
+  readonly waitsInHand?: boolean;
   /** Closes every handle and removes what was kept. */
   readonly cleanup: () => Promise<void>;
 };
@@ -90,7 +92,8 @@ const order = (open: Open) => {
   });
 
   test('depth counts what is ready, what waits and what is dead', async () => {
-    const { queue } = await open();
+    const { queue, waitsInHand } = await open();
+    const waiting = waitsInHand ? 0 : 1;
     expect(await queue.depth()).toEqual({ ready: 0, waiting: 0, dead: 0 });
     for (const id of ['a', 'b', 'c', 'd']) await publish(queue, id);
     await vi.waitFor(async () => expect(await queue.depth()).toEqual({ ready: 4, waiting: 0, dead: 0 }));
@@ -99,7 +102,7 @@ const order = (open: Open) => {
     await consumer.stop();
     await first.deadLetter('not JSON');
     second.later();
-    await vi.waitFor(async () => expect(await queue.depth()).toEqual({ ready: 2, waiting: 1, dead: 1 }));
+    await vi.waitFor(async () => expect(await queue.depth()).toEqual({ ready: 2, waiting, dead: 1 }));
   });
 };
 

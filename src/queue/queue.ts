@@ -67,7 +67,7 @@ export interface DeadLetters {
   drop(id: string): Promise<boolean>;
 }
 
-/** `ready`: to be handed out now; `waiting`: on a lap; `dead`: dead letters. */
+/** `ready`: to be handed out now; `waiting`: on a lap (unless it waits in its consumer's hands); `dead`: dead letters. */
 export type Depth = { readonly ready: number; readonly waiting: number; readonly dead: number };
 
 export interface Queue {

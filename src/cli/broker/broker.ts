@@ -39,7 +39,12 @@ export interface Broker extends AsyncDisposable {
 /** Files in PEM. Its clients have to show a certificate that `ca` signed where `asksClients`. */
 type BrokerTls = { ca: string; cert: string; key: string; asksClients?: boolean };
 
-type BrokerOptions = { port?: number; tls?: BrokerTls };
+type BrokerOptions = {
+  port?: number;
+  tls?: BrokerTls;
+  /** More of RabbitMQ's own variables: `RABBITMQ_FEATURE_FLAGS`. */
+  env?: Record<string, string>;
+};
 type Site = { sbin: string; folder: string; port: number; tlsPort: number; env: Record<string, string> };
 type Server = { child: ChildProcess; output: () => string; closed: Promise<unknown> };
 
@@ -51,6 +56,7 @@ const run = promisify(execFile);
 /** Starts a RabbitMQ that ends with this process at the latest. Resolves when it accepts AMQP connections. */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const site = await prepare(options);
+  Object.assign(site.env, options.env);
   const epmd = await startEpmd(site);
   let server: Server | undefined;
 

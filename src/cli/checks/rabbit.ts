@@ -18,11 +18,16 @@ export const checkRabbit = async (amqp: Amqp, where: string): Promise<Finding[]>
   checkVersion(await amqp.server(), where),
   await checkArguments(amqp),
   await checkConsumers(amqp),
+  checkAckTimeout(amqp),
+];
+
+const checkAckTimeout = ({ declaration }: Amqp): Finding =>
   ok(
     'ack time-out',
-    'cannot be read over AMQP; Holdfast holds no message for much more than a minute, so any consumer_timeout above 2 minutes is safe',
-  ),
-];
+    declaration.kind === 'classic'
+      ? 'cannot be read over AMQP; with classic queues Holdfast holds a message for up to 6 minutes, so any consumer_timeout above 10 minutes is safe'
+      : 'cannot be read over AMQP; Holdfast holds no message for much more than a minute, so any consumer_timeout above 2 minutes is safe',
+  );
 
 export const checkVersion = (
   { product, version }: { product: string; version: string },
@@ -46,8 +51,9 @@ export const checkVersion = (
 };
 
 /** A user who may not declare was content with what exists, whatever its arguments are. */
-const checkArguments = async ({ publisher, topology }: Amqp): Promise<Finding> => {
+const checkArguments = async ({ publisher, topology, declaration }: Amqp): Promise<Finding> => {
   const { submit, runs, waiting, dead, alerts } = topology;
+  if (declaration.classic.length > 0) return weaker(declaration);
   try {
     await publisher.perform((channel) => channel.assertExchange(submit, 'topic'), { patience });
     return ok('queue arguments', `as they must be: ${[runs, waiting, dead, alerts].join(', ')}`);
@@ -61,6 +67,21 @@ const checkArguments = async ({ publisher, topology }: Amqp): Promise<Finding> =
     );
   }
 };
+
+/** What runs on classic queues loses nothing that was accepted, as long as their one node keeps its disk. */
+const weaker = ({ classic, kind }: Amqp['declaration']): Finding =>
+  warn(
+    'queue arguments',
+    [
+      `${classic.join(', ')}: classic, not quorum, so that they live on the disk of one node`,
+      ...(kind === 'classic'
+        ? [
+            'dead-lettering loses messages there when the broker is killed, so a worker keeps those that wait in its hands',
+          ]
+        : []),
+    ].join('; '),
+    'stop the workers, delete these queues once they are empty, and start a worker, which declares quorum queues; where the broker has none: rabbitmqctl enable_feature_flag quorum_queue',
+  );
 
 const checkConsumers = async ({ publisher, topology }: Amqp): Promise<Finding> => {
   const { messageCount, consumerCount } = await publisher.perform(

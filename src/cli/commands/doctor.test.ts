@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { connect } from 'amqplib';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { accepted, cli, newStore, refused } from '../../../test/harness/cli-fixture.ts';
 import { tempDir } from '../../../test/harness/tmp.ts';
@@ -212,6 +213,21 @@ test('RabbitMQ: messages that nobody consumes are a warning', async () => {
   });
   expect(found('consumers')?.says).toContain('no worker consumes');
   expect(text).not.toContain('guest');
+});
+
+test('RabbitMQ: a classic queue is a warning that says what is weaker and how to mend it', async () => {
+  const { amqp, args } = rabbit();
+  const model = await connect(inject('amqpUrl'));
+  onTestFinished(() => model.close());
+  await (await model.createChannel()).assertQueue(amqp.topology.runs);
+  const { code, found } = await doctor(...args);
+  expect(code).toBe(0);
+  expect(found('queue arguments')).toMatchObject({
+    level: 'warn',
+    says: expect.stringMatching(/^\S+\.runs: classic.*one node; .*loses messages.*in its hands$/),
+    fix: expect.stringContaining('delete these queues once they are empty'),
+  });
+  expect(found('ack time-out')?.says).toContain('above 10 minutes');
 });
 
 test('RabbitMQ: a queue with other arguments is a failure that names it', async () => {

@@ -1,8 +1,7 @@
+import type { Declaration } from '../../amqp/declaration.ts';
 import { toAmqpError } from '../../amqp/error.ts';
 import { guard, Link } from '../../amqp/link.ts';
 import type { LinkOptions, Session } from '../../amqp/link.ts';
-import { declare } from '../../amqp/topology.ts';
-import type { Topology } from '../../amqp/topology.ts';
 import { within } from '../../amqp/within.ts';
 import type { Consumer, ConsumerOptions, Delivery } from '../queue.ts';
 import { Inlet } from './inlet.ts';
@@ -10,7 +9,7 @@ import type { InletOptions } from './inlet.ts';
 
 export type Source = Pick<LinkOptions<Inlet>, 'address' | 'tls' | 'log'> &
   Pick<InletOptions, 'bury'> & {
-    readonly topology: Topology;
+    readonly declaration: Declaration;
     /** How often everything is declared again, in ms. */
     readonly upkeep: number;
   };
@@ -25,6 +24,7 @@ export class AmqpConsumer implements Consumer {
   readonly #link: Link<Inlet>;
   readonly #burials = new Set<Promise<void>>();
   #inlet: Inlet | undefined;
+  #hasTold = false;
   #stopping: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -57,32 +57,49 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #subscribe(session: Session): Promise<Inlet> {
-    await declare(session.model, this.#source.topology);
+    const { declaration, bury } = this.#source;
+    await declaration.on(session.model);
     const channel = guard(session, await session.model.createChannel());
     const inlet = new Inlet(session, channel, {
-      bury: this.#source.bury,
+      declaration,
+      prefetch: this.#options.prefetch,
+      bury,
       onDelivery: (delivery) => this.#deliver(delivery),
       onLost: () => this.#lost(),
     });
     this.#inlet = inlet;
-    await channel.prefetch(this.#options.prefetch);
+    if (inlet.kind === 'classic') this.#tellOfClassic();
+    await inlet.limit();
     // From here on `stop` can cancel it: a channel performs one operation after the other.
-    if (!this.#stopping) await inlet.consume(this.#source.topology.runs, this.#options.worker);
+    if (!this.#stopping) await inlet.consume(this.#options.worker);
     this.#keepUp(inlet);
     return inlet;
   }
 
+  /** Once, and not at every connection. */
+  #tellOfClassic(): void {
+    if (this.#hasTold) return;
+    this.#hasTold = true;
+    const { log, address, declaration } = this.#source;
+    log.warn(
+      { broker: address.name, queues: declaration.classic },
+      'classic queues: messages that wait stay in the hands of this worker, and "holdfast doctor" says how to get quorum queues',
+    );
+  }
+
   /** Nobody tells us of a queue that is deleted, but for the one that we consume; a delivery would wait for ever. */
   #keepUp(inlet: Inlet): void {
-    const { topology, upkeep, address, log } = this.#source;
+    const { declaration, upkeep, address, log } = this.#source;
     let said = '';
     const look = async () => {
-      const { message } = await declare(inlet.session.model, topology).then(
+      const { message } = await declaration.on(inlet.session.model).then(
         () => ({ message: '' }),
         (error: unknown) => toAmqpError(error, address.name),
       );
       if (message !== said && message !== '' && !inlet.isVoid) log.warn({ broker: address.name }, message);
       said = message;
+      if (declaration.kind !== inlet.kind)
+        inlet.session.drop(new Error('its queues are of another kind now'));
     };
     const timer = setInterval(() => void look(), upkeep);
     inlet.channel.once('close', () => clearInterval(timer));

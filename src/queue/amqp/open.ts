@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
+import { Declaration } from '../../amqp/declaration.ts';
 import type { Log, Tls } from '../../amqp/link.ts';
 import { Publisher } from '../../amqp/publisher.ts';
 import type { ServerInfo } from '../../amqp/publisher.ts';
@@ -35,6 +36,8 @@ export type Amqp = {
   /** Shared by the queue and by the alert; it ends with the queue. */
   readonly publisher: Publisher;
   readonly topology: Topology;
+  /** Knows what kind of queues the broker has, once somebody has connected. */
+  readonly declaration: Declaration;
   /** @throws QueueError */
   server(): Promise<ServerInfo>;
   /** Deletes every exchange and queue with its messages, once nothing consumes any more. @throws QueueError */
@@ -52,11 +55,13 @@ export const openAmqp = (options: AmqpOptions): Amqp => {
   const { patience = defaultPatience, upkeep = defaultUpkeep } = options;
   const address = read(options.url);
   const topology = topologyOf(options);
-  const publisher = new Publisher({ ...options, address, topology });
+  const declaration = new Declaration(topology);
+  const publisher = new Publisher({ ...options, address, declaration });
   return {
-    queue: queueOf({ ...options, patience, upkeep, address, topology, publisher }),
+    queue: queueOf({ ...options, patience, upkeep, address, declaration, publisher }),
     publisher,
     topology,
+    declaration,
     server: () => translated(publisher.server({ patience })),
     remove: () => translated(publisher.perform((channel) => remove(channel, topology), { patience })),
   };
@@ -66,11 +71,12 @@ type Parts = Pick<AmqpOptions, 'log' | 'tls'> & {
   patience: number;
   upkeep: number;
   address: Address;
-  topology: Topology;
+  declaration: Declaration;
   publisher: Publisher;
 };
 
-const queueOf = ({ log, tls, patience, upkeep, address, topology, publisher }: Parts): Queue => {
+const queueOf = ({ log, tls, patience, upkeep, address, declaration, publisher }: Parts): Queue => {
+  const { topology } = declaration;
   const consumers = new Set<AmqpConsumer>();
   const bury = (message: ConsumeMessage, error: string) =>
     translated(publisher.publish(toDeadLetter(topology, message, error, Date.now()), { patience }));
@@ -78,7 +84,7 @@ const queueOf = ({ log, tls, patience, upkeep, address, topology, publisher }: P
     name: address.name,
     publish: (submission) => accepted(publisher.publish(toSubmission(topology, submission), { patience })),
     consume: (consumerOptions) => {
-      const consumer = new AmqpConsumer({ address, tls, log, topology, upkeep, bury }, consumerOptions);
+      const consumer = new AmqpConsumer({ address, tls, log, declaration, upkeep, bury }, consumerOptions);
       consumers.add(consumer);
       return consumer;
     },
