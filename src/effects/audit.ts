@@ -88,7 +88,12 @@ const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise
   throw refusal(status, excerpt, answer.headers['retry-after']);
 };
 
-const refusal = (status: number, excerpt: string, retryAfter: string | string[] | undefined): Error => {
+/** What an answer that is no success means to a run. */
+export const refusal = (
+  status: number,
+  excerpt: string,
+  retryAfter: string | string[] | undefined,
+): Error => {
   const message = `the audit service answered HTTP ${status}${excerpt && `: ${excerpt}`}`;
   const receipt: Receipt = { status };
   if (status >= 400 && status < 500 && !passing.has(status)) return new PermanentError(message, { receipt });

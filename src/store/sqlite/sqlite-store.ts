@@ -74,7 +74,7 @@ export class SqliteStore implements Store {
   async resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]> {
     const params = { refs: JSON.stringify(refs), suspectAfter };
     // Asked often, and hardly ever is there one: no transaction for that.
-    if (this.#unowned('true', { ...params, limit: 1 }).length === 0) return [];
+    if (!this.#db.get(anyUnowned) || this.#unowned('true', { ...params, limit: 1 }).length === 0) return [];
     return this.#db.write(() => {
       const fresh = this.#unowned('resumes < :suspectAfter', { ...params, limit });
       const rows = fresh.length > 0 ? fresh : this.#oneSuspect(worker, params);
@@ -246,6 +246,9 @@ export class SqliteStore implements Store {
     );
   }
 }
+
+/** Without a look at its machine, which is most of the cost where there is none. */
+const anyUnowned = `SELECT 1 FROM runs INDEXED BY runs_unowned WHERE status = 'active' AND owner IS NULL LIMIT 1`;
 
 const settledClaim = (row: RunRow | undefined): Claim =>
   row ? { type: 'final', run: toRun(row) } : { type: 'unknown' };

@@ -1,0 +1,94 @@
+import { advance, redrive } from '../src/engine/interpreter.ts';
+import { isFinal } from '../src/engine/run.ts';
+import type { Run, Step } from '../src/engine/run.ts';
+import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import { pause } from '../src/worker/scheduler.ts';
+import { machine } from './crew.ts';
+import { Publisher } from './link.ts';
+import { Process } from './process.ts';
+import type { Submission, SubmissionKind } from './scenario.ts';
+import type { World } from './world.ts';
+
+/** How often `submit` is typed, and how long a person waits in between, in ms. */
+const tries = 3;
+const betweenMs = 500;
+
+export type Accepted = { readonly id: string; readonly kind: SubmissionKind; readonly body: string };
+
+/** Who submits, cancels and retries. They do not die. */
+export class People {
+  readonly accepted: Accepted[] = [];
+  /** Submissions that are being made. */
+  busy = 0;
+  readonly #world: World;
+  readonly #process: Process;
+  readonly #publisher: Publisher;
+  readonly #store: SqliteStore;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#process = new Process(world.time, 'person', 0);
+    this.#publisher = new Publisher(world, this.#process);
+    this.#store = new SqliteStore(world.disk.open(), () => world.time.now);
+  }
+
+  async submit({ key, kind }: Submission): Promise<void> {
+    const id = `r${key}`;
+    const body = bodies[kind];
+    this.busy += 1;
+    for (let attempt = 1; attempt <= tries; attempt++) {
+      if (!(await this.#isConfirmed(id, body))) continue;
+      this.accepted.push({ id, kind, body });
+      this.#note(`${kind} ${id} is accepted`);
+      break;
+    }
+    this.busy -= 1;
+  }
+
+  cancel(key: number): Promise<void> {
+    return this.#amend(`r${key}`, 'cancels', (run) =>
+      isFinal(run) ? undefined : advance(machine, run, { type: 'cancelled' }, this.#clock),
+    );
+  }
+
+  retry(key: number): Promise<void> {
+    return this.#amend(`r${key}`, 'retries', (run) =>
+      run.status === 'failed' && machine.steps.includes(run.failedIn ?? '')
+        ? redrive(machine, run, this.#clock)
+        : undefined,
+    );
+  }
+
+  async #isConfirmed(id: string, body: string): Promise<boolean> {
+    try {
+      await this.#publisher.submit({ id, machine: 'create-todo', body: Buffer.from(body) });
+      return true;
+    } catch {
+      await pause(this.#process, betweenMs);
+      return false;
+    }
+  }
+
+  async #amend(id: string, what: string, stepOf: (run: Run) => Step | undefined): Promise<void> {
+    const run = await this.#store.get(id);
+    const step = run && stepOf(run);
+    if (!step) return;
+    const { type } = await this.#store.amend({ ...step, expected: run.seq });
+    this.#note(`${what} ${id} in ${run.state}: ${type}`);
+    this.#world.diskChanged(this.#process);
+  }
+
+  get #clock() {
+    return { now: () => this.#world.time.now, random: () => this.#world.dice.roll() };
+  }
+
+  #note(what: string): void {
+    this.#world.journal.note('person', what);
+  }
+}
+
+const bodies: Record<SubmissionKind, string> = {
+  todo: '{"title":"Buy milk"}',
+  other: '{"title":"Buy bread"}',
+  broken: '{"title":',
+};

@@ -1,0 +1,75 @@
+import type { Scheduler } from '../src/worker/scheduler.ts';
+import type { Time } from './time.ts';
+
+/** A simulated process: while it is paused it is late with everything, and once it is dead nothing of it goes on. */
+export class Process implements Scheduler {
+  readonly name: string;
+  readonly pid: number;
+  /** Since when it has been running as it should (ms since the epoch). */
+  wellSince: number;
+  /** It drains, and will give its lease back. */
+  leaving = false;
+  readonly #time: Time;
+  readonly #onDeath: (() => void)[] = [];
+  #missed: (() => void)[] | undefined;
+  #alive = true;
+
+  constructor(time: Time, name: string, pid: number) {
+    this.#time = time;
+    this.name = name;
+    this.pid = pid;
+    this.wellSince = time.now;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get paused(): boolean {
+    return this.#missed !== undefined;
+  }
+
+  monotonic(): number {
+    return this.#time.elapsed;
+  }
+
+  after(ms: number, ring: () => void): () => void {
+    let cancelled = false;
+    this.#time.in(ms, () => this.#run(() => cancelled || ring()));
+    return () => {
+      cancelled = true;
+    };
+  }
+
+  soon(ring: () => void): void {
+    this.#time.in(0, () => this.#run(ring));
+  }
+
+  pause(): void {
+    this.#missed ??= [];
+  }
+
+  continue(): void {
+    const missed = this.#missed ?? [];
+    this.#missed = undefined;
+    this.wellSince = this.#time.now;
+    for (const ring of missed) this.soon(ring);
+  }
+
+  /** As by SIGKILL. */
+  die(): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    for (const mourn of this.#onDeath) mourn();
+  }
+
+  onDeath(mourn: () => void): void {
+    this.#onDeath.push(mourn);
+  }
+
+  #run(ring: () => void): void {
+    if (!this.#alive) return;
+    if (this.#missed) this.#missed.push(ring);
+    else ring();
+  }
+}

@@ -1,0 +1,25 @@
+import type { Failure } from './batch.ts';
+import type { Sum } from './simulation.ts';
+
+/** `12,500 histories, 174,000 transitions, 310 histories/s` */
+export const progressLine = ({ histories, transitions, elapsed }: Sum): string =>
+  `${whole(histories)} histories, ${whole(transitions)} transitions, ${whole((histories / elapsed) * 1000)} histories/s`;
+
+/** What broke, how, and how to see it again. */
+export const failureLines = ({ seed, path, after, scenario, violations, lines }: Failure): string[] => [
+  `A promise was broken by seed ${seed} after ${whole(after)} histories:`,
+  ...violations.map((violation) => `  ${violation}`),
+  '',
+  'The shortest history that still breaks it, in ms:',
+  ...lines.map(timelineRow),
+  '',
+  `Its scenario: ${JSON.stringify(scenario)}`,
+  `Again: npm run simulate -- --seed ${seed} --path ${path}`,
+];
+
+const timelineRow = (line: string): string => {
+  const [at = '', who = '', what = ''] = line.split('\t');
+  return `${at.padStart(8)}  ${who.padEnd(8)}  ${what}`;
+};
+
+const whole = (value: number): string => Math.round(value).toLocaleString('en');

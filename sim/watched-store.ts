@@ -1,0 +1,155 @@
+import { DatabaseError } from '../src/sqlite/errors.ts';
+import { leaseMs } from '../src/sqlite/workers.ts';
+import type { Change, Claim, KnownMachine, Outcome, Resumed, WorkerStore } from '../src/store/store.ts';
+import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import type { Process } from './process.ts';
+import { pause } from '../src/worker/scheduler.ts';
+import type { World } from './world.ts';
+
+/** How long a process waits for its disk, in ms: before a write is there, and before it hears of it. */
+const slowest = 2;
+
+/** A worker that could fire a timer and did not is late after this many ms: a failed commit, a tick and the wires. */
+const lateMs = 2500;
+
+/** The same where nobody held the run: a lease may have to run out first. */
+const abandonedMs = 20_000;
+
+type Row = { seq: number; owner: string | null; status: string; due_at: number | null };
+
+/**
+ * The real store of one process, on the shared disk: it takes time, it may be full, and its process may die on
+ * either side of a write. It watches that nobody changes what is not theirs, and that timers are kept.
+ */
+export class WatchedStore implements WorkerStore {
+  /** The process dies with its next commit. */
+  diesAt: 'before' | 'after' | undefined;
+  readonly #world: World;
+  readonly #process: Process;
+  readonly #store: SqliteStore;
+  /** Since when it has each run in hand. */
+  readonly #since = new Map<string, number>();
+
+  constructor(world: World, process: Process) {
+    this.#world = world;
+    this.#process = process;
+    this.#store = new SqliteStore(world.disk.open(), () => world.time.now, leaseMs, world.host(process));
+  }
+
+  prepare(machines: readonly KnownMachine[]): Promise<string[]> {
+    return this.#do(() => this.#store.prepare(machines));
+  }
+
+  async join(worker: string): Promise<void> {
+    await this.#do(() => this.#store.join(worker));
+    this.#note('holds a lease');
+  }
+
+  async renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
+    const renewed = await this.#do(() => {
+      const result = this.#store.renew(worker);
+      this.#world.watchLeases();
+      return result;
+    });
+    if (!renewed.held) this.#note('was taken for dead');
+    return renewed;
+  }
+
+  async leave(worker: string): Promise<void> {
+    await this.#do(() => this.#store.leave(worker));
+    this.#note('has left');
+  }
+
+  async resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]> {
+    const resumed = await this.#do(() => this.#store.resume(worker, refs, limit));
+    for (const { run, resumes } of resumed)
+      this.#take(run.id, `resumes ${run.id} in ${run.state} (${resumes})`);
+    return resumed;
+  }
+
+  async claim(...args: Parameters<WorkerStore['claim']>): Promise<Claim[]> {
+    const claims = await this.#do(() => this.#store.claim(...args));
+    for (const claim of claims)
+      if (claim.type === 'claimed') this.#take(claim.run.id, `claims ${claim.run.id} in ${claim.run.state}`);
+    return claims;
+  }
+
+  async commit(worker: string, changes: readonly Change[]): Promise<Outcome[]> {
+    if (this.diesAt === 'before') return this.#die('before a commit');
+    const outcomes = await this.#do(() => {
+      const before = changes.map(({ run }) => this.#row(run.id));
+      const isLeased = this.#world.holdsLease(worker);
+      return this.#store.commit(worker, changes).then((results) => {
+        for (const [index, change] of changes.entries())
+          this.#see(worker, isLeased, before[index], change, results[index]!);
+        return results;
+      });
+    });
+    if (this.diesAt === 'after') return this.#die('after a commit');
+    return outcomes;
+  }
+
+  watch(onChange: () => void): { close(): void } {
+    return this.#world.watchDisk(this.#process, onChange);
+  }
+
+  async #do<T>(act: () => Promise<T>): Promise<T> {
+    const { dice, disk } = this.#world;
+    await pause(this.#process, dice.between(0, slowest));
+    if (disk.isFull) throw new DatabaseError('unavailable', 'the disk is full');
+    const before = disk.writes;
+    const done = act();
+    if (disk.writes !== before) this.#world.diskChanged(this.#process);
+    await pause(this.#process, dice.between(0, slowest));
+    return done;
+  }
+
+  #die(when: string): Promise<never> {
+    this.#note(`dies ${when}`);
+    this.#process.die();
+    return new Promise(() => {});
+  }
+
+  #see(worker: string, isLeased: boolean, before: Row | undefined, change: Change, outcome: Outcome): void {
+    const { run, expected, transitions } = change;
+    const steps = transitions.map(({ event, to }) => `${event} → ${to}`).join(', ');
+    this.#note(`${outcome.type} ${run.id} #${run.seq}: ${steps}`);
+    if (outcome.type !== 'committed') return;
+    this.#world.transitions += transitions.length;
+    const isOwn = before ? before.owner === worker && before.seq === expected : expected === null && isLeased;
+    if (!isOwn)
+      this.#world.journal.violate(
+        `${worker} changed ${run.id}, which was at #${before?.seq} with ${before?.owner ?? 'nobody'}`,
+      );
+    if (transitions[0]!.event.startsWith('after')) this.#seeTimer(run.id, before?.due_at ?? null);
+    this.#since.set(run.id, this.#since.get(run.id) ?? this.#world.time.now);
+  }
+
+  #seeTimer(run: string, due: number | null): void {
+    const { time, journal } = this.#world;
+    if (due === null || time.now < due)
+      return journal.violate(`early: a timer of ${run} fired before it was due`);
+    const ready = Math.max(due, this.#process.wellSince, this.#since.get(run) ?? 0);
+    if (time.now - ready > lateMs)
+      journal.violate(
+        `late: a timer of ${run} fired ${time.now - ready} ms after ${this.#process.name} could have`,
+      );
+    const abandoned = time.now - Math.max(due, this.#world.wellSince());
+    if (abandoned > abandonedMs)
+      journal.violate(`abandoned: a timer of ${run} fired ${abandoned} ms after somebody should have`);
+    return undefined;
+  }
+
+  #row(id: string): Row | undefined {
+    return this.#world.disk.db.get<Row>('SELECT seq, owner, status, due_at FROM runs WHERE id = :id', { id });
+  }
+
+  #take(run: string, what: string): void {
+    this.#since.set(run, this.#world.time.now);
+    this.#note(what);
+  }
+
+  #note(what: string): void {
+    this.#world.journal.note(this.#process.name, what);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Host } from '../src/sqlite/host.ts';
+import { Broker } from './broker.ts';
+import { Dice } from './dice.ts';
+import type { Disk } from './disk.ts';
+import { Journal } from './journal.ts';
+import { Ledger } from './ledger.ts';
+import type { Process } from './process.ts';
+import { Receiver } from './receiver.ts';
+import type { Scenario } from './scenario.ts';
+import { Time } from './time.ts';
+
+/** How late a process hears that another one has written to the file, in ms. */
+const watchMs = 10;
+
+/** A process that could renew its lease for as long as this (ms) does not lose it: a lease lasts 15 s. */
+const renewableMs = 10_000;
+
+/** Everything around the workers: one host with its processes and its disk, a broker, an audit service. */
+export class World {
+  readonly time = new Time();
+  readonly journal = new Journal(this.time);
+  readonly processes = new Map<number, Process>();
+  readonly dice: Dice;
+  readonly disk: Disk;
+  readonly ledger: Ledger;
+  readonly broker: Broker;
+  readonly receiver: Receiver;
+  /** How many were committed. */
+  transitions = 0;
+  readonly #watchers = new Map<Process, () => void>();
+
+  constructor({ dice, confirms, requests }: Scenario, disk: Disk) {
+    this.dice = new Dice(dice);
+    this.disk = disk;
+    this.ledger = new Ledger(this.journal, disk.db);
+    this.broker = new Broker(this, confirms, {
+      onAlert: (key, body) => this.ledger.enter({ call: 'sendAlert', run: subjectOf(body), key }),
+      onAck: (id, content) => this.#watchAck(id, content),
+    });
+    this.receiver = new Receiver(this, requests);
+  }
+
+  /** The host as one process sees it: who is dead is gone at once. */
+  host(process: Process): Host {
+    return {
+      pid: process.pid,
+      name: () => 'here',
+      bornOf: (pid) => (this.processes.get(pid)?.alive ? String(pid) : undefined),
+    };
+  }
+
+  /** Since when somebody has been well all the time (ms since the epoch). */
+  wellSince(): number {
+    const well = [...this.processes.values()].filter(({ alive, paused }) => alive && !paused);
+    return Math.min(...well.map(({ wellSince }) => wellSince));
+  }
+
+  watchDisk(process: Process, onChange: () => void): { close(): void } {
+    this.#watchers.set(process, onChange);
+    return { close: () => void this.#watchers.delete(process) };
+  }
+
+  diskChanged(by: Process): void {
+    for (const [process, onChange] of this.#watchers)
+      if (process !== by && process.alive) process.after(watchMs, onChange);
+  }
+
+  holdsLease(worker: string): boolean {
+    return this.disk.db.get('SELECT 1 FROM workers WHERE id = :worker', { worker }) !== undefined;
+  }
+
+  /** Somebody has just buried who is dead: nobody else may be among them. */
+  watchLeases(): void {
+    for (const process of this.processes.values()) {
+      const wasWell = process.alive && !process.paused && this.time.now - process.wellSince > renewableMs;
+      if (wasWell && !process.leaving && !this.holdsLease(process.name))
+        this.journal.violate(`${process.name} lost its lease, and was well all the time`);
+    }
+  }
+
+  /** Of an unfinished run nothing may be acked, but what has become a dead letter. */
+  #watchAck(id: string | undefined, content: Buffer): void {
+    const run = this.disk.db.get<{ status: string }>('SELECT status FROM runs WHERE id = :id', { id });
+    if (run && run.status !== 'active') return;
+    const isDead = this.broker.dead.some(
+      (dead) => dead.properties.messageId === id && dead.content.equals(content),
+    );
+    if (!isDead)
+      this.journal.violate(`early ack: ${id} is acked, and its run is ${run?.status ?? 'not there'}`);
+  }
+}
+
+const subjectOf = (body: string): string => (JSON.parse(body) as { subject: string }).subject;
