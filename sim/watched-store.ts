@@ -1,6 +1,14 @@
 import { DatabaseError } from '../src/sqlite/errors.ts';
 import { leaseMs } from '../src/sqlite/workers.ts';
-import type { Change, Claim, KnownMachine, Outcome, Resumed, WorkerStore } from '../src/store/store.ts';
+import type {
+  Change,
+  Claim,
+  KnownMachine,
+  Outage,
+  Outcome,
+  Resumed,
+  WorkerStore,
+} from '../src/store/store.ts';
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Process } from './process.ts';
 import { pause } from '../src/worker/scheduler.ts';
@@ -87,6 +95,10 @@ export class WatchedStore implements WorkerStore {
     });
     if (this.diesAt === 'after') return this.#die('after a commit');
     return outcomes;
+  }
+
+  noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
+    return this.#do(() => this.#store.noteOutages(worker, outages));
   }
 
   watch(onChange: () => void): { close(): void } {

@@ -120,10 +120,20 @@ export const openPorts = async (settings: WorkerSettings, log: Log): Promise<Por
 /** Puts a worker together. It has not started. */
 export const assemble = async (ports: Ports, settings: Settings, log: Log): Promise<OpenWorker> => {
   const { db, store, queue, definitions } = ports;
-  const { concurrency, callTimeout } = settings;
+  const { concurrency, callTimeout, retryBase, retryCap } = settings;
+  const probing = { base: retryBase, cap: retryCap };
   const registry = createRegistry(definitions);
   await prepare(store, registry);
-  const worker = new Worker({ id: randomUUIDv7(), store, queue, registry, log, concurrency, callTimeout });
+  const worker = new Worker({
+    id: randomUUIDv7(),
+    store,
+    queue,
+    registry,
+    log,
+    concurrency,
+    callTimeout,
+    probing,
+  });
   const close = async () => {
     await worker.drain();
     await ports.close();

@@ -143,7 +143,15 @@ const answered = (
   const event = {
     type: `xstate.${outcome}.actor.${id}`,
     actorId: id,
-    ...(result.ok ? { output: result.output } : { error: callError(result, at, clock.random()) }),
+    ...(result.ok
+      ? { output: result.output }
+      : {
+          error: callError(result, {
+            at,
+            waited: at - run.updatedAt - (duration ?? 0),
+            random: clock.random(),
+          }),
+        }),
   };
   return conclude(run, move(machine.chart, run, event), {
     at,
@@ -237,10 +245,14 @@ const performLocal = (
 
 const threw = (error: unknown): string => `the machine threw: ${messageOf(error)}`;
 
-const callError = (result: Extract<CallResult, { ok: false }>, at: number, random: number): CallError => ({
+const callError = (
+  result: Extract<CallResult, { ok: false }>,
+  { at, waited, random }: { at: number; waited: number; random: number },
+): CallError => ({
   message: result.message,
   permanent: result.permanent,
   ...(result.retryAfter !== undefined && { retryAfter: result.retryAfter }),
+  waited: Math.max(0, Math.round(waited)),
   at,
   random,
 });

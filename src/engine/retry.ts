@@ -12,6 +12,8 @@ export type CallError = {
   message: string;
   permanent: boolean;
   retryAfter?: number;
+  /** How long the attempt waited before it began, in ms: for its receiver, a place, or a worker. */
+  waited?: number;
   at: number;
   random: number;
 };
@@ -28,7 +30,7 @@ export const failedAgain = (policy: RetryPolicy, before: Failure | null, event: 
   const floor = Math.min(error.retryAfter ?? 0, policy.giveUpAfter);
   return {
     count,
-    since: before?.since ?? error.at,
+    since: failingSince(before, error),
     wait: Math.max(Math.round(error.random * ceiling), floor),
     message: error.message,
   };
@@ -36,8 +38,12 @@ export const failedAgain = (policy: RetryPolicy, before: Failure | null, event: 
 
 /** True for a permanent error, and once the step has been failing for as long as the policy allows. */
 export const cannotSucceed = (policy: RetryPolicy, before: Failure | null, event: object): boolean => {
-  const { permanent, at } = errorOf(event);
-  return permanent || at - (before?.since ?? at) >= policy.giveUpAfter;
+  const error = errorOf(event);
+  return error.permanent || error.at - failingSince(before, error) >= policy.giveUpAfter;
 };
+
+/** Time in which nothing was tried is no failure: it moves the start. */
+const failingSince = (before: Failure | null, { at, waited = 0 }: CallError): number =>
+  before ? before.since + waited : at;
 
 const errorOf = (event: object): CallError => (event as { error: CallError }).error;

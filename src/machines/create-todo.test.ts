@@ -87,15 +87,34 @@ describe('create-todo@1', () => {
     const own = testClock();
     let { run } = start(machine, 'todo-1', { title: 'Buy milk' }, own);
     const failing = () => (run = advance(machine, run, answerTo(machine, run, error('away')), own)!.run);
+    const dueAfter = (ms: number) => {
+      own.at += ms;
+      run = advance(machine, run, dueOf(run), own)!.run;
+    };
     failing();
-    run = advance(machine, run, dueOf(run), own)!.run;
-    own.at += day - 1;
+    dueAfter(day - 1);
     failing();
     expect(run.state).toBe('retryingAlert');
-    run = advance(machine, run, dueOf(run), own)!.run;
-    own.at += 1;
+    dueAfter(1);
     failing();
     expect(run).toMatchObject({ state: 'failed', reason: 'away', failedIn: 'sendingAlert' });
+  });
+
+  test('the time that a call waits for its receiver is not time in which it was retried', () => {
+    const own = testClock();
+    let { run } = start(machine, 'todo-1', { title: 'Buy milk' }, own);
+    const failing = () => (run = advance(machine, run, answerTo(machine, run, error('away')), own)!.run);
+    failing();
+    for (const wait of [30 * day, day]) {
+      run = advance(machine, run, dueOf(run), own)!.run;
+      own.at += wait; // in the line; the attempt itself took a millisecond
+      failing();
+      expect(run.state).toBe('retryingAlert');
+    }
+    own.at += day;
+    run = advance(machine, run, dueOf(run), own)!.run;
+    failing();
+    expect(run.state).toBe('failed');
   });
 
   test('a Retry-After is honoured', () => {

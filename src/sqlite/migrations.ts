@@ -88,6 +88,19 @@ const migrations = [
     event TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- Receivers that are away, as a living worker sees it.
+  CREATE TABLE outages (
+    worker TEXT NOT NULL REFERENCES workers (id) ON DELETE CASCADE,
+    machine TEXT NOT NULL,
+    call TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    next_probe_at INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (worker, machine, call)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Brings the file up to date. @throws DatabaseError when it is another program's or a newer Holdfast's. */

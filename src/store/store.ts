@@ -28,6 +28,17 @@ export type KnownMachine = {
   readonly tables: readonly string[];
 };
 
+/** A receiver that is away, as a worker sees it. Times are ms since the epoch. */
+export type Outage = {
+  readonly machine: string;
+  readonly call: string;
+  readonly since: number;
+  readonly nextProbeAt: number;
+  /** How many calls wait for it, without an attempt. */
+  readonly waiting: number;
+  readonly error: string;
+};
+
 /** What a worker needs. Its `worker` names the process; all that it holds hangs on its lease. */
 export interface WorkerStore {
   /**
@@ -60,6 +71,8 @@ export interface WorkerStore {
   ): Promise<Claim[]>;
   /** Commits the steps of a whole turn in one transaction; an outcome for each, in order. */
   commit(worker: string, changes: readonly Change[]): Promise<Outcome[]>;
+  /** Remembers which receivers are away for this worker, for others to see; forgotten when it leaves or dies. */
+  noteOutages(worker: string, outages: readonly Outage[]): Promise<void>;
   /** Calls back after another process changed the store. */
   watch(onChange: () => void): { close(): void };
 }
@@ -96,6 +109,8 @@ export interface Archive {
   list(filter: ListFilter): Promise<Run[]>;
   census(): Promise<CensusRow[]>;
   history(id: string): Promise<Transition[]>;
+  /** The receivers that are away, as living workers see it. */
+  outages(): Promise<Outage[]>;
   /** Unfinished runs of machines that are not among `refs`: nobody runs them. */
   stranded(refs: readonly string[]): Promise<{ ref: string; count: number }[]>;
   /** Commits a person's step, and takes the run from whoever holds it. */

@@ -1,93 +1,169 @@
 import type { RemoteCall } from '../engine/definition.ts';
-import type { Call, Incident } from '../engine/run.ts';
+import type { Call, CallResult, Clock, Incident } from '../engine/run.ts';
+import type { Outage } from '../store/store.ts';
 import { attemptCall } from './attempt.ts';
+import { Circuit } from './circuit.ts';
+import type { Probing } from './circuit.ts';
+import type { Log } from './log.ts';
 import type { Scheduler } from './scheduler.ts';
 
 type Answer = Extract<Incident, { type: 'answered' }>;
 
+/** A call that a run wants, and all that it takes to make it. */
+export type WantedCall = {
+  /** The id of the run's machine: each machine's calls are a kind of their own. */
+  readonly machine: string;
+  readonly remote: RemoteCall;
+  readonly call: Call;
+  /** It may have taken effect before. */
+  readonly inDoubt: boolean;
+  /** Called once, later, unless the call is cancelled first. */
+  readonly answer: (answer: Answer) => void;
+};
+
 /** A call that was started or waits for its place. */
-export type OngoingCall = { readonly attempt: number; cancel(): void };
+export type OngoingCall = {
+  readonly attempt: number;
+  /** It has not begun, because its receiver is away. */
+  isHeldUp(): boolean;
+  cancel(): void;
+};
 
 export type CallsOptions = {
   /** How many calls of one kind run at once. */
-  readonly limit: number;
+  readonly concurrency: number;
   /** How long one attempt may take, in ms. */
-  readonly timeout: number;
+  readonly callTimeout: number;
+  readonly probing: Probing;
+  readonly clock: Clock;
   readonly scheduler: Scheduler;
+  readonly log: Log;
 };
 
-type Place = { begin(): Promise<void> };
+type Kind = {
+  readonly machine: string;
+  readonly call: string;
+  readonly circuit: Circuit;
+  /** Those that have not begun, in the order in which they came. */
+  readonly line: Set<Place>;
+  running: number;
+};
 
 /**
  * Performs remote calls: each attempt bounded in time, and each kind of call bounded in number on its own,
- * so that a receiver that hangs holds up its own kind only. A bulkhead, in the words of "Release It!".
+ * so that a receiver that hangs holds up its own kind only (a bulkhead, in the words of "Release It!"), and one that
+ * is away is spared.
  */
 export class Calls {
-  readonly #limit: number;
-  readonly #timeout: number;
-  readonly #scheduler: Scheduler;
-  readonly #kinds = new Map<string, { running: number; waiting: Set<Place> }>();
+  readonly #options: CallsOptions;
+  readonly #kinds = new Map<string, Kind>();
   readonly #running = new Set<Promise<void>>();
   #closed = false;
 
-  constructor({ limit, timeout, scheduler }: CallsOptions) {
-    this.#limit = limit;
-    this.#timeout = timeout;
-    this.#scheduler = scheduler;
+  constructor(options: CallsOptions) {
+    this.#options = options;
   }
 
-  /** `answer` is called once, later, unless the call is cancelled first. `inDoubt`: it may have taken effect before. */
-  start(remote: RemoteCall, call: Call, answer: (answer: Answer) => void, inDoubt = false): OngoingCall {
-    const abort = new AbortController();
-    let cancelled = false;
-    let ended = false;
-    const perform = async () => {
-      const began = this.#scheduler.monotonic();
-      const limit = remote.timeout ?? this.#timeout;
-      const result = await attemptCall({ remote, call, limit, inDoubt, scheduler: this.#scheduler }, abort);
-      ended = true;
-      const duration = Math.round((this.#scheduler.monotonic() - began) * 1000) / 1000;
-      if (!cancelled) answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });
-    };
-    const kind = this.#kind(call.src);
-    const place: Place = { begin: perform };
-    kind.waiting.add(place);
-    this.#fill(call.src);
-    return {
-      attempt: call.attempt,
-      cancel: () => {
-        cancelled = true;
-        kind.waiting.delete(place);
-        // An abort makes an error with a stack: 4 % of the worker, were every answered call to get one.
-        if (!ended) abort.abort();
-      },
-    };
+  start(wanted: WantedCall): OngoingCall {
+    const kind = this.#kind(wanted);
+    const place = new Place(wanted, kind);
+    kind.line.add(place);
+    this.#fill(kind);
+    return place;
+  }
+
+  /** The receivers that are away, and how many calls wait for each. */
+  outages(): Outage[] {
+    return [...this.#kinds.values()].flatMap(({ machine, call, circuit: { away }, line }) =>
+      away ? [{ machine, call, ...away, waiting: line.size }] : [],
+    );
   }
 
   /** Begins no more calls; resolves when those that run have ended. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const { circuit } of this.#kinds.values()) circuit.close();
     await Promise.allSettled(this.#running);
   }
 
-  #kind(src: string) {
-    const kind = this.#kinds.get(src) ?? { running: 0, waiting: new Set<Place>() };
-    this.#kinds.set(src, kind);
+  #kind({ machine, call: { src } }: WantedCall): Kind {
+    const name = `${machine} ${src}`;
+    const known = this.#kinds.get(name);
+    if (known) return known;
+    const names = { machine, call: src };
+    const circuit = new Circuit({
+      ...this.#options,
+      limit: this.#options.concurrency,
+      call: names,
+      onRoom: () => this.#fill(kind),
+    });
+    const kind: Kind = { ...names, circuit, line: new Set(), running: 0 };
+    this.#kinds.set(name, kind);
     return kind;
   }
 
-  #fill(src: string): void {
-    const kind = this.#kind(src);
-    for (const place of kind.waiting) {
-      if (this.#closed || kind.running >= this.#limit) return;
-      kind.waiting.delete(place);
+  #fill(kind: Kind): void {
+    for (const place of kind.line) {
+      if (this.#closed || kind.running >= this.#options.concurrency || !kind.circuit.admits) return;
+      kind.line.delete(place);
       kind.running += 1;
-      const run = place.begin().finally(() => {
+      const run = this.#pass(kind, place).finally(() => {
         kind.running -= 1;
         this.#running.delete(run);
-        this.#fill(src);
+        this.#fill(kind);
       });
       this.#running.add(run);
     }
+  }
+
+  async #pass({ circuit }: Kind, place: Place): Promise<void> {
+    const ticket = circuit.begin();
+    const result = await place.perform(this.#options);
+    await circuit.end(ticket, place.key, result);
+  }
+}
+
+class Place implements OngoingCall {
+  readonly #wanted: WantedCall;
+  readonly #kind: Kind;
+  #isCancelled = false;
+  #abort: AbortController | undefined;
+
+  constructor(wanted: WantedCall, kind: Kind) {
+    this.#wanted = wanted;
+    this.#kind = kind;
+  }
+
+  get key(): string {
+    return this.#wanted.call.key;
+  }
+
+  get attempt(): number {
+    return this.#wanted.call.attempt;
+  }
+
+  isHeldUp(): boolean {
+    return this.#kind.circuit.away !== undefined && this.#kind.line.has(this);
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#kind.line.delete(this);
+    // An abort makes an error with a stack: 4 % of the worker, were every answered call to get one.
+    this.#abort?.abort();
+  }
+
+  /** Makes one attempt and tells its answer; nothing when it was cancelled meanwhile. */
+  async perform({ callTimeout, scheduler }: CallsOptions): Promise<CallResult | undefined> {
+    const { remote, call, inDoubt, answer } = this.#wanted;
+    const began = scheduler.monotonic();
+    this.#abort = new AbortController();
+    const limit = remote.timeout ?? callTimeout;
+    const result = await attemptCall({ remote, call, limit, inDoubt, scheduler }, this.#abort);
+    this.#abort = undefined;
+    if (this.#isCancelled) return undefined;
+    const duration = Math.round((scheduler.monotonic() - began) * 1000) / 1000;
+    answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });
+    return result;
   }
 }

@@ -6,6 +6,9 @@ import type { Calls, OngoingCall } from './calls.ts';
 import type { DeliveryMail } from './mail.ts';
 import type { Scheduler } from './scheduler.ts';
 
+/** A run that waits longer than this (ms) lets go of its deliveries at once. */
+const longWaitMs = 3000;
+
 /** A run in this worker's hands: its last committed record, and all that goes on for it. */
 export class Held {
   readonly machine: Machine;
@@ -31,6 +34,18 @@ export class Held {
     this.#alignAlarms(now, post);
   }
 
+  /** It goes on by itself, but not soon: its deliveries need not stay in hand. */
+  waitsLong(now: number): boolean {
+    const { dueAt } = this.run;
+    if (dueAt !== null) return dueAt - now > longWaitMs;
+    return this.#calls.values().some((call) => call.isHeldUp());
+  }
+
+  /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
+  release(): void {
+    for (const { delivery } of this.deliveries.splice(0)) delivery.later();
+  }
+
   /** Stops everything; nothing is posted after this. */
   stop(): void {
     for (const call of this.#calls.values()) call.cancel();
@@ -48,7 +63,16 @@ export class Held {
     }
     for (const [id, call] of wanted) {
       if (this.#calls.has(id)) continue;
-      this.#calls.set(id, calls.start(this.machine.calls.get(id)!.remote!, call, post, inDoubt));
+      this.#calls.set(
+        id,
+        calls.start({
+          machine: this.machine.id,
+          remote: this.machine.calls.get(id)!.remote!,
+          call,
+          inDoubt,
+          answer: post,
+        }),
+      );
     }
   }
 

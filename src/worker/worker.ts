@@ -6,14 +6,17 @@
 import { isFinal, refOf } from '../engine/run.ts';
 import type { Clock, Incident } from '../engine/run.ts';
 import { messageOf } from '../engine/errors.ts';
+import { defaultRetry } from '../engine/retry.ts';
 import type { Registry } from '../machines/registry.ts';
 import type { Consumer, Delivery, Queue } from '../queue/queue.ts';
 import type { Change, Claim, Outcome, WorkerStore } from '../store/store.ts';
 import { Calls } from './calls.ts';
+import type { Probing } from './circuit.ts';
 import { Held } from './held.ts';
 import { takeIn } from './intake.ts';
 import type { Log } from './log.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
+import { Outages } from './outages.ts';
 import { eventLoop, pause } from './scheduler.ts';
 import type { Scheduler } from './scheduler.ts';
 import { Tenure } from './tenure.ts';
@@ -33,6 +36,8 @@ export type WorkerOptions = {
   readonly concurrency?: number;
   /** How long one attempt of a call may take, in ms. */
   readonly callTimeout?: number;
+  /** The pauses between probes of a receiver that is away. */
+  readonly probing?: Probing;
   readonly maxResumes?: number;
 };
 
@@ -43,6 +48,7 @@ const defaults = {
   scheduler: eventLoop,
   concurrency: 256,
   callTimeout: 10_000,
+  probing: defaultRetry,
   maxResumes: 5,
 };
 
@@ -55,9 +61,6 @@ const holdMs = 60_000;
 /** The same while every place is taken and others wait for one. */
 const crowdedHoldMs = 2000;
 
-/** A run that waits longer than this (ms) lets go of its deliveries at once. */
-const longWaitMs = 3000;
-
 /** How long a worker whose store refuses a commit waits before the next try, in ms. */
 const pauseMs = 500;
 
@@ -65,6 +68,7 @@ export class Worker {
   readonly #options: Required<WorkerOptions>;
   readonly #held = new Map<string, Held>();
   readonly #calls: Calls;
+  readonly #outages: Outages;
   readonly #tenure: Tenure;
   /** The machines that this worker can run. */
   readonly #refs: readonly string[];
@@ -76,9 +80,10 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = { ...defaults, ...options };
-    const { store, id, registry, log, scheduler, concurrency, callTimeout } = this.#options;
+    const { store, id, registry, log, scheduler } = this.#options;
     this.#refs = registry.machines.map(({ ref }) => ref);
-    this.#calls = new Calls({ limit: concurrency, timeout: callTimeout, scheduler });
+    this.#calls = new Calls(this.#options);
+    this.#outages = new Outages({ store, worker: id, calls: this.#calls, log });
     this.#tenure = new Tenure({
       store,
       worker: id,
@@ -88,7 +93,7 @@ export class Worker {
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
-      onTick: () => this.#releaseLongHeld(),
+      onTick: () => this.#tick(),
       settled: () => this.#seen(),
     });
   }
@@ -217,7 +222,7 @@ export class Worker {
     const now = this.#options.clock.now();
     const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
     if (!this.#draining) held.align(this.#calls, now, post, inDoubt && !step);
-    if (run.dueAt !== null && run.dueAt - now > longWaitMs) this.#release(held);
+    if (held.waitsLong(now)) held.release();
     return undefined;
   }
 
@@ -288,18 +293,18 @@ export class Worker {
     }
   }
 
+  #tick(): void {
+    void this.#outages.note();
+    this.#releaseLongHeld();
+  }
+
   #releaseLongHeld(): void {
     const now = this.#options.clock.now();
     const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
     const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
     const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
     for (const held of holding)
-      if (held.deliveries.some(({ since }) => now - since > limit)) this.#release(held);
-  }
-
-  /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
-  #release(held: Held): void {
-    for (const { delivery } of held.deliveries.splice(0)) delivery.later();
+      if (held.waitsLong(now) || held.deliveries.some(({ since }) => now - since > limit)) held.release();
   }
 
   #forgetDeliveries(): void {

@@ -19,12 +19,14 @@ import type {
   Claim,
   KnownMachine,
   ListFilter,
+  Outage,
   Outcome,
   Resumed,
   Store,
 } from '../store.ts';
 import { suspectAfter } from '../store.ts';
 import { commitAny, commitOwn } from './commit.ts';
+import { readOutages, writeOutages } from './outages.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
 import type { RunRow, TransitionRow } from './rows.ts';
 
@@ -104,6 +106,10 @@ export class SqliteStore implements Store {
     });
   }
 
+  noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
+    return this.#db.write(() => writeOutages(this.#db, worker, outages));
+  }
+
   amend(change: Change & { expected: number }): Promise<Outcome> {
     return this.#db.write(() => commitAny(this.#db, change));
   }
@@ -149,6 +155,10 @@ export class SqliteStore implements Store {
     return this.#db
       .all<TransitionRow>('SELECT * FROM transitions WHERE run = :id ORDER BY seq', { id })
       .map(toTransition);
+  }
+
+  async outages(): Promise<Outage[]> {
+    return readOutages(this.#db, deadWorkers(this.#db, this.#now(), this.#host));
   }
 
   async stranded(refs: readonly string[]): Promise<{ ref: string; count: number }[]> {
