@@ -97,6 +97,10 @@ export class WatchedStore implements WorkerStore {
     return outcomes;
   }
 
+  spare(worker: string, runs: readonly string[]): Promise<void> {
+    return this.#do(() => this.#store.spare(worker, runs));
+  }
+
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
     return this.#do(() => this.#store.noteOutages(worker, outages));
   }

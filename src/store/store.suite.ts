@@ -246,6 +246,45 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       });
     });
 
+    test('a receiver that is away is told of while the worker that says so lives, once for all who say so', async () => {
+      const outage = {
+        machine: 'm',
+        call: 'c',
+        since: 1000,
+        nextProbeAt: 2000,
+        waiting: 3,
+        error: 'HTTP 503',
+      };
+      await store.noteOutages('a', [outage]);
+      await under.another().noteOutages('b', [{ ...outage, since: 900, waiting: 4 }]);
+      expect(await store.outages()).toEqual([{ ...outage, since: 900, waiting: 7 }]);
+      await store.noteOutages('a', [{ ...outage, call: 'd' }]);
+      await under.kill('b');
+      expect(await store.outages()).toEqual([{ ...outage, call: 'd' }]);
+      await store.leave('a');
+      expect(await store.outages()).toEqual([]);
+    });
+
+    test('a run that only waited is not blamed for the death of its worker', async () => {
+      await create('a', 'r1', 'r2');
+      const dies = async (worker: string, spared: string[]) => {
+        await store.spare(worker, spared);
+        await under.kill(worker);
+        await store.renew('b');
+        await store.join('a');
+      };
+      await dies('a', []);
+      for (let life = 1; life <= suspectAfter + 2; life++) {
+        const resumed = await store.resume('a', refs, 10);
+        expect(resumed.find(({ run }) => run.id === 'r1')?.resumes).toBe(1);
+        await dies('a', ['r1']);
+      }
+      await store.resume('a', refs, 10);
+      expect(
+        (await store.resume('a', refs, 10)).map(({ run, resumes }) => [run.id, resumes > suspectAfter]),
+      ).toEqual([['r2', true]]);
+    });
+
     describe('a person', () => {
       test('takes a run from its worker, which is told', async () => {
         const [run] = await create('a', 'r1');

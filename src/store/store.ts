@@ -71,6 +71,8 @@ export interface WorkerStore {
   ): Promise<Claim[]>;
   /** Commits the steps of a whole turn in one transaction; an outcome for each, in order. */
   commit(worker: string, changes: readonly Change[]): Promise<Outcome[]>;
+  /** These runs of the worker only wait: should it die, that is not on them. */
+  spare(worker: string, runs: readonly string[]): Promise<void>;
   /** Remembers which receivers are away for this worker, for others to see; forgotten when it leaves or dies. */
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void>;
   /** Calls back after another process changed the store. */

@@ -24,6 +24,7 @@ export type WantedCall = {
 /** A call that was started or waits for its place. */
 export type OngoingCall = {
   readonly attempt: number;
+  hasBegun(): boolean;
   /** It has not begun, because its receiver is away. */
   isHeldUp(): boolean;
   cancel(): void;
@@ -142,8 +143,12 @@ class Place implements OngoingCall {
     return this.#wanted.call.attempt;
   }
 
+  hasBegun(): boolean {
+    return !this.#kind.line.has(this);
+  }
+
   isHeldUp(): boolean {
-    return this.#kind.circuit.away !== undefined && this.#kind.line.has(this);
+    return this.#kind.circuit.away !== undefined && !this.hasBegun();
   }
 
   cancel(): void {

@@ -15,6 +15,8 @@ export class Held {
   run: Run;
   /** They are acked when the run is final. */
   deliveries: DeliveryMail[] = [];
+  /** Its resume counts against it should this worker die. */
+  wasTakenUp = false;
   readonly #scheduler: Scheduler;
   readonly #calls = new Map<string, OngoingCall>();
   readonly #alarms = new Map<string, { at: number; cancel(): void }>();
@@ -39,6 +41,11 @@ export class Held {
     const { dueAt } = this.run;
     if (dueAt !== null) return dueAt - now > longWaitMs;
     return this.#calls.values().some((call) => call.isHeldUp());
+  }
+
+  /** It was taken up from the store and has done nothing since but wait for its turn. */
+  isIdle(): boolean {
+    return this.wasTakenUp && this.#calls.size > 0 && !this.#calls.values().some((call) => call.hasBegun());
   }
 
   /** The run goes on by itself; its message comes back later and finds it final, or waits again. */

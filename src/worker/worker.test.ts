@@ -558,6 +558,96 @@ describe('a call in flight', () => {
   });
 });
 
+describe('a receiver that is away', () => {
+  /** Runs whose alerts nobody takes, until the receiver is back. */
+  const outage = async (count: number, change: Parameters<typeof begin>[1] = {}) => {
+    let isAway = true;
+    let running = 0;
+    let peak = 0;
+    const asked: string[] = [];
+    const sendAlert: RemoteCall['perform'] = async (_, { key }) => {
+      asked.push(key);
+      peak = Math.max(peak, (running += 1));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      running -= 1;
+      if (isAway) throw new TransientError('HTTP 503');
+      return {};
+    };
+    const site = await begin({ sendAlert }, { probing: { base: 100, cap: 100 }, ...change });
+    const ids = Array.from({ length: count }, (_, index) => `r${index}`);
+    for (const id of ids) site.deliver(id, milk);
+    const held = () =>
+      vi.waitFor(async () => expect(await site.store.outages()).toHaveLength(1), { timeout: 5000 });
+    const isBack = () => {
+      isAway = false;
+      peak = 0;
+    };
+    return { ...site, ids, asked, held, isBack, peak: () => peak };
+  };
+
+  test('is tried by one call at a time, while the others wait without an attempt, a timer or a delivery in hand', async () => {
+    const { ids, store, held, asked, whats } = await outage(50, { concurrency: 10 });
+    await held();
+    await vi.waitFor(() => expect(whats().filter((what) => what === 'later')).toHaveLength(50), {
+      timeout: 5000,
+    });
+    const before = asked.length;
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // a second of the trickle is what is measured here
+    expect(asked.length - before).toBeLessThanOrEqual(20);
+    expect(asked.length - before).toBeGreaterThanOrEqual(4);
+    const untouched = (await store.list({ limit: 100 })).filter(
+      ({ id, attempts, timers }) =>
+        !asked.includes(`${id}/sendAlert`) &&
+        attempts['0.create-todo.sendingAlert'] === 1 &&
+        Object.keys(timers).length === 0,
+    );
+    expect(untouched.length).toBe(ids.length - new Set(asked).size);
+    expect((await store.outages())[0]).toMatchObject({
+      machine: 'create-todo',
+      call: 'sendAlert',
+      error: 'HTTP 503',
+    });
+  });
+
+  test('and comes back gets what waited, few at first', async () => {
+    const { ids, store, held, isBack, peak } = await outage(60, { concurrency: 20 });
+    await held();
+    isBack();
+    await vi.waitFor(
+      async () => expect(await store.list({ status: 'done', limit: 100 })).toHaveLength(ids.length),
+      { timeout: 10_000 },
+    );
+    expect(peak()).toBeLessThanOrEqual(20);
+    await vi.waitFor(async () => expect(await store.outages()).toEqual([]), { timeout: 5000 });
+  });
+
+  test('keeps no worker from draining, and what waited goes on with the next one', async () => {
+    const { worker, store, held, ids } = await outage(30);
+    await held();
+    await worker.drain();
+    expect(await store.list({ status: 'active', limit: 100 })).toHaveLength(ids.length);
+    expect(await store.outages()).toEqual([]);
+  });
+
+  test('is not blamed on the runs that wait for it, however often their worker dies', async () => {
+    const { db, held, others } = await outage(30, { probing: { base: 60_000, cap: 60_000 } });
+    await held();
+    await others('x1', 'x2');
+    await db.write(() =>
+      db.exec("UPDATE runs SET resumes = 1 WHERE owner = 'other'; DELETE FROM workers WHERE id = 'other'"),
+    );
+    const resumes = () => db.all("SELECT owner, resumes FROM runs WHERE id IN ('x1', 'x2')");
+    await vi.waitFor(
+      () =>
+        expect(resumes()).toEqual([
+          { owner: 'w', resumes: 0 },
+          { owner: 'w', resumes: 0 },
+        ]),
+      { timeout: 5000 },
+    );
+  });
+});
+
 describe('an input that cannot be read', () => {
   const deep = `{"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
   test.each<[string, z.ZodType, string]>([

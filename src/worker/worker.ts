@@ -16,12 +16,12 @@ import { Held } from './held.ts';
 import { takeIn } from './intake.ts';
 import type { Log } from './log.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
-import { Outages } from './outages.ts';
 import { eventLoop, pause } from './scheduler.ts';
 import type { Scheduler } from './scheduler.ts';
 import { Tenure } from './tenure.ts';
 import { Turn } from './turn.ts';
 import type { Settlement } from './turn.ts';
+import { Upkeep } from './upkeep.ts';
 
 export type WorkerOptions = {
   /** Names this process in the store and to the queue; never used twice. */
@@ -55,12 +55,6 @@ const defaults = {
 /** More mail than this waits for the next turn, so that a transaction stays short. */
 const maxTurn = 1000;
 
-/** How long a delivery may stay in hand, in ms: well below every ack time-out of a broker. */
-const holdMs = 60_000;
-
-/** The same while every place is taken and others wait for one. */
-const crowdedHoldMs = 2000;
-
 /** How long a worker whose store refuses a commit waits before the next try, in ms. */
 const pauseMs = 500;
 
@@ -68,7 +62,6 @@ export class Worker {
   readonly #options: Required<WorkerOptions>;
   readonly #held = new Map<string, Held>();
   readonly #calls: Calls;
-  readonly #outages: Outages;
   readonly #tenure: Tenure;
   /** The machines that this worker can run. */
   readonly #refs: readonly string[];
@@ -83,7 +76,7 @@ export class Worker {
     const { store, id, registry, log, scheduler } = this.#options;
     this.#refs = registry.machines.map(({ ref }) => ref);
     this.#calls = new Calls(this.#options);
-    this.#outages = new Outages({ store, worker: id, calls: this.#calls, log });
+    const upkeep = new Upkeep(this.#options, this.#held, this.#calls);
     this.#tenure = new Tenure({
       store,
       worker: id,
@@ -93,7 +86,7 @@ export class Worker {
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
-      onTick: () => this.#tick(),
+      onTick: () => upkeep.tick(),
       settled: () => this.#seen(),
     });
   }
@@ -221,6 +214,7 @@ export class Worker {
     this.#held.set(id, held);
     const now = this.#options.clock.now();
     const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
+    held.wasTakenUp = !step && (inDoubt || held.wasTakenUp);
     if (!this.#draining) held.align(this.#calls, now, post, inDoubt && !step);
     if (held.waitsLong(now)) held.release();
     return undefined;
@@ -291,20 +285,6 @@ export class Worker {
         );
         return delivery.later();
     }
-  }
-
-  #tick(): void {
-    void this.#outages.note();
-    this.#releaseLongHeld();
-  }
-
-  #releaseLongHeld(): void {
-    const now = this.#options.clock.now();
-    const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
-    const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
-    const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
-    for (const held of holding)
-      if (held.waitsLong(now) || held.deliveries.some(({ since }) => now - since > limit)) held.release();
   }
 
   #forgetDeliveries(): void {

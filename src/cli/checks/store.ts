@@ -3,9 +3,10 @@ import { dirname, resolve } from 'node:path';
 import type { Registry } from '../../machines/registry.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { deadWorkers } from '../../sqlite/workers.ts';
-import type { Archive, CensusRow } from '../../store/store.ts';
+import type { Archive, CensusRow, Outage } from '../../store/store.ts';
 import { noStoreYet, openExisting } from '../archive.ts';
 import { openStore } from '../compose.ts';
+import { formatDuration } from '../duration.ts';
 import { safe } from '../output/safe.ts';
 import { age } from '../output/time.ts';
 import type { Settings } from '../settings.ts';
@@ -37,6 +38,7 @@ export const checkStore = (settings: Settings, registry: Registry): Promise<Find
         ...checkFile(db, settings.store),
         checkPrivate('store mode', settings.store),
         ...(await checkRuns(store, registry, Date.now())),
+        ...outagesOf(await store.outages(), Date.now()),
         checkWorkers(db, await store.census(), Date.now()),
       ];
     } finally {
@@ -107,6 +109,16 @@ const oldestOf = (rows: readonly CensusRow[], status: CensusRow['status']): numb
   Math.min(...rows.filter((row) => row.status === status).map(({ oldest }) => oldest));
 
 const runs = (count: number): string => (count === 1 ? '1 run' : `${count} runs`);
+
+const outagesOf = (outages: readonly Outage[], now: number): Finding[] =>
+  outages.map(({ machine, call, since, nextProbeAt, waiting, error }) =>
+    warn(
+      'outage',
+      `the receiver of ${safe(machine)}’s ${safe(call)} is away for ${age(since, now)}, ${runs(waiting)} waiting, ` +
+        `next probe ${nextProbeAt > now ? `in ${formatDuration(nextProbeAt - now)}` : 'under way'}: ${safe(error)}`,
+      'see that it runs; what waits goes on by itself when it answers',
+    ),
+  );
 
 const checkWorkers = (db: Database, rows: readonly CensusRow[], now: number): Finding => {
   const known = db.get<{ count: number }>('SELECT count(*) AS count FROM workers')!.count;

@@ -70,6 +70,30 @@ test('a worker that lives is found', async () => {
   });
 });
 
+test('a receiver that is away is a warning with all that is known of it', async () => {
+  const { path: file, store, begin } = await newStore();
+  await begin('one', 'Milk');
+  const now = Date.now();
+  await store.noteOutages('worker', [
+    {
+      machine: 'create-todo',
+      call: 'sendAudit',
+      since: now - 300_000,
+      nextProbeAt: now - 1,
+      waiting: 99_999,
+      error: 'the audit service answered HTTP 503',
+    },
+  ]);
+  const { code, found } = await doctor('--store', file);
+  expect(code).toBe(0);
+  expect(found('outage')).toMatchObject({
+    level: 'warn',
+    says: expect.stringMatching(
+      /create-todo’s sendAudit is away for 5 min 0 s, 99999 runs waiting, next probe under way: .*HTTP 503/,
+    ),
+  });
+});
+
 test('an unfinished run of a machine that nobody knows is a failure', async () => {
   const { path: file, db, begin, answer } = await newStore();
   await begin('one', 'Milk');

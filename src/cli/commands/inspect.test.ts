@@ -66,11 +66,37 @@ test('as JSON a run has its documented keys, and a history row for each transiti
   });
 });
 
+test('a run that waits for a receiver that is away says so, and since when', async () => {
+  const { path: file, store, begin } = await newStore();
+  await begin('one', 'Milk');
+  const now = Date.now();
+  const outage = { machine: 'create-todo', since: now - 300_000, nextProbeAt: now + 20_000, waiting: 7 };
+  await store.noteOutages('worker', [
+    { ...outage, call: 'sendAlert', error: 'HTTP 503\u001b[2J' },
+    { ...outage, call: 'sendAudit', error: 'another one' },
+  ]);
+  const { waitingFor } = await inspected(file, 'one');
+  expect(waitingFor).toEqual([
+    expect.objectContaining({
+      call: 'sendAlert',
+      away: {
+        since: new Date(now - 300_000).toISOString(),
+        nextProbeAt: new Date(now + 20_000).toISOString(),
+        error: 'HTTP 503\u001b[2J',
+      },
+    }),
+  ]);
+  const { out } = await cli(['inspect', 'one', '--store', file]);
+  expect(out).toMatch(/away +its receiver, since \S+ \(5 min 0 s\): HTTP 503/);
+  expect(out).toMatch(/next probe +in (19|20)\.\d s/);
+  expect(out).not.toContain('\u001b[2J');
+});
+
 test('a run that waits for a call names it, its key and its attempt', async () => {
   const { path: file, begin } = await newStore();
   await begin('one', 'Milk');
   expect((await inspected(file, 'one')).waitingFor).toEqual([
-    { type: 'call', call: 'sendAlert', key: 'one/sendAlert', attempt: 1 },
+    { type: 'call', call: 'sendAlert', key: 'one/sendAlert', attempt: 1, away: null },
   ]);
 });
 

@@ -16,7 +16,7 @@ import type { WaitingFor } from '../waiting.ts';
 export type InspectOptions = { readonly output: 'text' | 'json' };
 
 type Parts = {
-  readonly archive: Pick<Archive, 'get' | 'find' | 'history'>;
+  readonly archive: Pick<Archive, 'get' | 'find' | 'history' | 'outages'>;
   readonly registry: Registry;
   readonly io: Io;
   readonly now?: () => number;
@@ -43,7 +43,7 @@ export const inspect = async (
 ): Promise<void> => {
   const run = await findRun(archive, id);
   const history = await archive.history(run.id);
-  const waitingFor = waitingForOf(registry, run);
+  const waitingFor = waitingForOf(registry, run, await archive.outages());
   if (output === 'json') printJson(io, toJson(run, waitingFor, history));
   else printRun(io, { run, waitingFor, history, now: now() });
 };

@@ -1,7 +1,7 @@
 import { contextOf } from '../../engine/chart.ts';
 import { refOf } from '../../engine/run.ts';
 import type { Run, Transition } from '../../engine/run.ts';
-import type { WaitingFor } from '../waiting.ts';
+import type { Away, WaitingFor } from '../waiting.ts';
 import { formatDuration } from '../duration.ts';
 import { print } from '../io.ts';
 import type { Io } from '../io.ts';
@@ -48,6 +48,7 @@ const waitingFields = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number)
     if (wanted.type === 'call') {
       return [
         ['waits for', `the answer of ${safe(wanted.call)}, attempt ${wanted.attempt}`],
+        ...(wanted.away ? awayFields(io, wanted.away, now) : []),
         ['under key', safe(wanted.key)],
       ];
     }
@@ -59,6 +60,14 @@ const waitingFields = (io: Io, waitingFor: NonNullable<WaitingFor>, now: number)
     const left = until > now ? `in ${formatDuration(until - now)}` : 'due';
     return [['waits for', `"${safe(wanted.event)}" until ${shownTime(io, until)} (${left})`]];
   });
+};
+
+const awayFields = (io: Io, { since, nextProbeAt, error }: Away, now: number): Field[] => {
+  const [began, next] = [Date.parse(since), Date.parse(nextProbeAt)];
+  return [
+    ['away', `its receiver, since ${shownTime(io, began)} (${age(began, now)}): ${safe(error)}`],
+    ['next probe', next > now ? `in ${formatDuration(next - now)}` : 'under way'],
+  ];
 };
 
 const columns = [

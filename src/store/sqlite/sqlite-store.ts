@@ -106,6 +106,15 @@ export class SqliteStore implements Store {
     });
   }
 
+  spare(worker: string, runs: readonly string[]): Promise<void> {
+    return this.#db.write(() => {
+      this.#db.run(
+        'UPDATE runs SET resumes = 0 WHERE id IN (SELECT value FROM json_each(:runs)) AND owner = :worker',
+        { worker, runs: JSON.stringify(runs) },
+      );
+    });
+  }
+
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
     return this.#db.write(() => writeOutages(this.#db, worker, outages));
   }

@@ -1,0 +1,70 @@
+import { messageOf } from '../engine/errors.ts';
+import type { Clock } from '../engine/run.ts';
+import type { WorkerStore } from '../store/store.ts';
+import type { Calls } from './calls.ts';
+import type { Held } from './held.ts';
+import type { Log } from './log.ts';
+
+/** How long a delivery may stay in hand, in ms: well below every ack time-out of a broker. */
+const holdMs = 60_000;
+
+/** The same while every place is taken and others wait for one. */
+const crowdedHoldMs = 2000;
+
+type UpkeepOptions = {
+  readonly id: string;
+  readonly store: Pick<WorkerStore, 'noteOutages' | 'spare'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly concurrency: number;
+};
+
+/** What a worker sees to at every tick. What the store does not take is tried again at the next one. */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #held: ReadonlyMap<string, Held>;
+  readonly #calls: Pick<Calls, 'outages'>;
+  #noted = '[]';
+
+  constructor(options: UpkeepOptions, held: ReadonlyMap<string, Held>, calls: Pick<Calls, 'outages'>) {
+    this.#options = options;
+    this.#held = held;
+    this.#calls = calls;
+  }
+
+  tick(): void {
+    this.#releaseLongHeld();
+    Promise.all([this.#noteOutages(), this.#spareIdle()]).catch((error: unknown) =>
+      this.#options.log.debug({ error: messageOf(error) }, 'what a tick had to write could not be written'),
+    );
+  }
+
+  #releaseLongHeld(): void {
+    const now = this.#options.clock.now();
+    const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
+    const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+    const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
+    for (const held of holding)
+      if (held.waitsLong(now) || held.deliveries.some(({ since }) => now - since > limit)) held.release();
+  }
+
+  /** For `doctor` and `inspect`. */
+  async #noteOutages(): Promise<void> {
+    const { store, id } = this.#options;
+    const outages = this.#calls.outages();
+    const text = JSON.stringify(outages);
+    if (text === this.#noted) return;
+    await store.noteOutages(id, outages);
+    this.#noted = text;
+  }
+
+  /** A worker that dies over and over during an outage must not fail the runs that wait for its end. */
+  async #spareIdle(): Promise<void> {
+    const { store, id } = this.#options;
+    const idle = [...this.#held.values()].filter((held) => held.isIdle());
+    if (idle.length === 0) return;
+    const runs = idle.map(({ run }) => run.id);
+    await store.spare(id, runs);
+    for (const held of idle) held.wasTakenUp = false;
+  }
+}
