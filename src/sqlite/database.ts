@@ -1,8 +1,9 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type { Database as Connection, Statement } from 'better-sqlite3';
-import { concernsFile, DatabaseError, explain } from './errors.ts';
+import { concernsFile, DatabaseError, explain, gone } from './errors.ts';
 import { migrate, versionOf } from './migrations.ts';
+import { rememberPlace } from './place.ts';
 
 export type Params = Readonly<Record<string, unknown>>;
 export type Value = string | number | null | Buffer;
@@ -18,15 +19,22 @@ export class Database {
   readonly #statements = new Map<string, Statement>();
   readonly #listeners = new Set<() => void>();
   readonly #soon: (ring: () => void) => void;
+  readonly #isThere: () => boolean;
   #waiting: Pending[] = [];
   #isCareful = false;
   #isNews = false;
 
-  /** What is asked for until `soon` calls back shares a transaction. */
-  constructor(path: string, connection: Connection, soon: (ring: () => void) => void = setImmediate) {
+  /** What is asked for until `soon` calls back shares a transaction. `isThere` says whether the path still names the file. */
+  constructor(
+    path: string,
+    connection: Connection,
+    soon: (ring: () => void) => void = setImmediate,
+    isThere = () => true,
+  ) {
     this.path = path;
     this.#connection = connection;
     this.#soon = soon;
+    this.#isThere = isThere;
   }
 
   all<Row>(sql: string, params: Params = {}): Row[] {
@@ -112,7 +120,10 @@ export class Database {
     this.#waiting = [];
     if (group.length === 0) return;
     try {
-      for (const done of this.#commit(group)) done();
+      const settle = this.#commit(group);
+      // After the commit: what was written into a file that is deleted is written nowhere.
+      if (!this.#isThere()) throw gone(this.path);
+      for (const done of settle) done();
       if (this.#isNews) for (const listener of this.#listeners) listener();
     } catch (error) {
       for (const { reject } of group) reject(explain(this.path, error));
@@ -227,7 +238,7 @@ const open = (path: string, options: Sqlite.Options, prepare: (db: Connection) =
   try {
     connection = new Sqlite(path, { timeout: 5000, ...options });
     prepare(connection);
-    return new Database(path, connection);
+    return new Database(path, connection, setImmediate, path === inMemory ? () => true : rememberPlace(path));
   } catch (error) {
     connection?.close();
     throw explainOpen(path, error);

@@ -3,8 +3,9 @@ import { SqliteError } from 'better-sqlite3';
 /**
  * - `unavailable`: it may work later (disk full, an I/O error, locked by another process for too long).
  * - `unusable`: a person must act (unreadable, not SQLite, another program's, from a newer Holdfast).
+ * - `gone`: the path names another file than the one that is open, or none. This process cannot go on with it.
  */
-export type DatabaseErrorKind = 'unavailable' | 'unusable';
+export type DatabaseErrorKind = 'unavailable' | 'unusable' | 'gone';
 
 /** Its message is one line that names the file and says what to do next. */
 export class DatabaseError extends Error {
@@ -16,6 +17,14 @@ export class DatabaseError extends Error {
     this.kind = kind;
   }
 }
+
+export const gone = (path: string): DatabaseError =>
+  new DatabaseError(
+    'gone',
+    `the store ${path} was deleted or replaced while it was in use: nothing was accepted since; put it back or begin anew, then start again`,
+  );
+
+export const isGone = (error: unknown): boolean => error instanceof DatabaseError && error.kind === 'gone';
 
 const known: [code: RegExp, kind: DatabaseErrorKind, says: string][] = [
   [/^SQLITE_FULL/, 'unavailable', 'the disk is full: make room; nothing that was accepted is lost'],

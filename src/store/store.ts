@@ -1,6 +1,6 @@
 /**
  * Where runs are kept. The port is coarse and asynchronous: one method, one transaction, durable when it
- * resolves. A method that rejects has changed nothing. Adapter: sqlite/; store.suite.ts judges it.
+ * resolves. A method that rejects has changed nothing (that anybody can read, when its error `isGone`). Adapter: sqlite/; store.suite.ts judges it.
  */
 import type { Run, Status, Step, Transition } from '../engine/run.ts';
 
@@ -38,6 +38,10 @@ export type Outage = {
   readonly waiting: number;
   readonly error: string;
 };
+
+/** True when the store was taken away from this process for good: nobody reads what it writes. */
+export const isGone = (error: unknown): boolean =>
+  error instanceof Error && 'kind' in error && error.kind === 'gone';
 
 /** What a worker needs. Its `worker` names the process; all that it holds hangs on its lease. */
 export interface WorkerStore {

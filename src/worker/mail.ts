@@ -4,7 +4,7 @@ import type { Delivery } from '../queue/queue.ts';
 import type { Resumed } from '../store/store.ts';
 import type { Request } from './intake.ts';
 
-/** A message whose run is wanted, and since when it is in hand (ms since the epoch). */
+/** A message whose run is wanted, and since when it is in hand (ms, by the clock that nobody sets). */
 export type DeliveryMail = {
   readonly type: 'delivery';
   readonly delivery: Delivery;

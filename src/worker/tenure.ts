@@ -1,5 +1,5 @@
 import { messageOf } from '../engine/errors.ts';
-import { suspectAfter } from '../store/store.ts';
+import { isGone, suspectAfter } from '../store/store.ts';
 import type { Resumed, WorkerStore } from '../store/store.ts';
 import type { Log } from './log.ts';
 import { pause } from './scheduler.ts';
@@ -23,6 +23,8 @@ export type TenureOptions = {
   readonly onResumed: (resumed: Resumed) => void;
   readonly onEvicted: (run: string) => void;
   readonly onLost: () => void;
+  /** The store is gone for good. */
+  readonly onGone: (error: unknown) => void;
   readonly onTick: () => void;
   /** Resolves when the worker has dealt with what was resumed. */
   readonly settled: () => Promise<void>;
@@ -115,6 +117,7 @@ export class Tenure {
   }
 
   #complain(error: unknown): void {
+    if (isGone(error)) return this.#options.onGone(error);
     if (!this.#fails)
       this.#options.log.warn({ error: messageOf(error) }, 'the lease could not be renewed; trying again');
     this.#fails = true;

@@ -4,6 +4,7 @@ import type { WorkerStore } from '../store/store.ts';
 import type { Calls } from './calls.ts';
 import type { Held } from './held.ts';
 import type { Log } from './log.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /** How long a delivery may stay in hand, in ms: well below every ack time-out of a broker. */
 const holdMs = 60_000;
@@ -15,6 +16,7 @@ type UpkeepOptions = {
   readonly id: string;
   readonly store: Pick<WorkerStore, 'noteOutages' | 'spare'>;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
   readonly log: Log;
   readonly concurrency: number;
 };
@@ -40,12 +42,14 @@ export class Upkeep {
   }
 
   #releaseLongHeld(): void {
-    const now = this.#options.clock.now();
+    const { clock, scheduler, concurrency } = this.#options;
+    const now = clock.now();
+    const elapsed = scheduler.monotonic(); // a clock that is set back must not keep a delivery in hand
     const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
     const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
-    const limit = inHand >= this.#options.concurrency ? crowdedHoldMs : holdMs;
+    const limit = inHand >= concurrency ? crowdedHoldMs : holdMs;
     for (const held of holding)
-      if (held.waitsLong(now) || held.deliveries.some(({ since }) => now - since > limit)) held.release();
+      if (held.waitsLong(now) || held.deliveries.some(({ since }) => elapsed - since > limit)) held.release();
   }
 
   /** For `doctor` and `inspect`. */

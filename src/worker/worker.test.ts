@@ -16,6 +16,7 @@ import type { ConsumerOptions, Delivery, Queue } from '../queue/queue.ts';
 import { openDatabase } from '../sqlite/database.ts';
 import { SqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
+import { eventLoop } from './scheduler.ts';
 import { Worker } from './worker.ts';
 import type { WorkerOptions } from './worker.ts';
 
@@ -107,6 +108,12 @@ const begin = async (
     );
   };
   return { worker, store, db, deliver, lost, told, whats, see, others };
+};
+
+/** A scheduler whose clock a test can put forward. */
+const shifted = () => {
+  const scheduler = { ...eventLoop, ahead: 0, monotonic: () => performance.now() + scheduler.ahead };
+  return scheduler;
 };
 
 /** A call that goes on until the test is over. */
@@ -266,27 +273,27 @@ describe('a delivery', () => {
   });
 
   test('that was in hand for a minute is handed back although its call goes on', async () => {
-    const clock = testClock(Date.now());
+    const scheduler = shifted();
     const { perform, end } = endless();
-    const { deliver, see } = await begin({ sendAudit: perform }, { clock, callTimeout: 1_000_000 });
+    const { deliver, see } = await begin({ sendAudit: perform }, { scheduler, callTimeout: 1_000_000 });
     onTestFinished(end);
     deliver('r1', milk);
     await see('audit');
-    clock.at += 61_000;
+    scheduler.ahead += 61_000;
     await see('later');
   });
 
   test('gives its place up after two seconds when every place is taken', async () => {
-    const clock = testClock(Date.now());
+    const scheduler = shifted();
     const { perform, end } = endless();
     const { deliver, see, whats } = await begin(
       { sendAudit: perform },
-      { clock, concurrency: 2, callTimeout: 1_000_000 },
+      { scheduler, concurrency: 2, callTimeout: 1_000_000 },
     );
     onTestFinished(end);
     deliver('r1', milk);
     await see('audit');
-    clock.at += 3000;
+    scheduler.ahead += 3000;
     deliver('r2', milk);
     await see('audit', 2);
     await see('later', 1);

@@ -9,6 +9,7 @@ import { messageOf } from '../engine/errors.ts';
 import { defaultRetry } from '../engine/retry.ts';
 import type { Registry } from '../machines/registry.ts';
 import type { Consumer, Delivery, Queue } from '../queue/queue.ts';
+import { isGone } from '../store/store.ts';
 import type { Change, Claim, Outcome, WorkerStore } from '../store/store.ts';
 import { Calls } from './calls.ts';
 import type { Probing } from './circuit.ts';
@@ -18,9 +19,9 @@ import type { Log } from './log.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
 import { eventLoop, pause } from './scheduler.ts';
 import type { Scheduler } from './scheduler.ts';
+import { settle } from './settle.ts';
 import { Tenure } from './tenure.ts';
 import { Turn } from './turn.ts';
-import type { Settlement } from './turn.ts';
 import { Upkeep } from './upkeep.ts';
 
 export type WorkerOptions = {
@@ -70,10 +71,13 @@ export class Worker {
   #consumer: Consumer | undefined;
   #draining: Promise<void> | undefined;
   #storeFails = false;
+  readonly #broken = Promise.withResolvers<never>();
+  #isBroken = false;
 
   constructor(options: WorkerOptions) {
     this.#options = { ...defaults, ...options };
     const { store, id, registry, log, scheduler } = this.#options;
+    this.#broken.promise.catch(() => {}); // nobody may be listening
     this.#refs = registry.machines.map(({ ref }) => ref);
     this.#calls = new Calls(this.#options);
     const upkeep = new Upkeep(this.#options, this.#held, this.#calls);
@@ -86,6 +90,7 @@ export class Worker {
       onResumed: (resumed) => this.#post({ type: 'resumed', resumed }),
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
+      onGone: (error) => this.#break(error),
       onTick: () => upkeep.tick(),
       settled: () => this.#seen(),
     });
@@ -102,6 +107,11 @@ export class Worker {
       onDelivery: (delivery) => this.#receive(delivery),
       onLost: () => this.#forgetDeliveries(),
     });
+  }
+
+  /** Rejects when the worker cannot go on, because its store is gone; it has let go of everything by then. Else pending. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
   }
 
   /** How many unfinished runs are in hand. */
@@ -121,7 +131,16 @@ export class Worker {
     if (!this.#storeFails) await this.#quiet();
     for (const held of this.#held.values()) held.stop();
     await this.#options.queue.close();
-    await this.#options.store.leave(this.#options.id);
+    if (!this.#isBroken) await this.#options.store.leave(this.#options.id);
+  }
+
+  /** What is in hand goes back to the queue when it closes, unacked. */
+  #break(error: unknown): void {
+    this.#isBroken = true;
+    for (const held of this.#held.values()) held.stop();
+    this.#held.clear();
+    this.#inbox = [];
+    this.#broken.reject(error);
   }
 
   /** Resolves when nothing is left in the inbox. */
@@ -135,6 +154,7 @@ export class Worker {
   }
 
   #post(mail: Mail): void {
+    if (this.#isBroken) return mail.type === 'marker' ? mail.reached() : undefined;
     this.#inbox.push(mail);
     // After the I/O of this round has been read, so that its messages and answers share a commit.
     const { scheduler } = this.#options;
@@ -201,7 +221,7 @@ export class Worker {
     }
     for (const draft of turn.drafts.values()) if (!refused.has(draft.id)) this.#keep(draft);
     for (const id of turn.evicted) this.#letGo(id, []);
-    for (const { delivery, settlement } of turn.settlements) this.#settle(delivery, settlement);
+    for (const { delivery, settlement } of turn.settlements) settle(delivery, settlement, this.#options.log);
   }
 
   /** Takes the record as it was committed, and makes what goes on follow it. */
@@ -244,28 +264,6 @@ export class Worker {
     for (const id of this.#held.keys()) this.#letGo(id, []);
   }
 
-  #settle(delivery: Delivery, settlement: Settlement): void {
-    switch (settlement.how) {
-      case 'ack':
-        return delivery.ack();
-      case 'later':
-        return delivery.later();
-      case 'deadLetter':
-        return this.#deadLetter(delivery, settlement.error);
-    }
-  }
-
-  #deadLetter(delivery: Delivery, error: string): void {
-    const { log } = this.#options;
-    log.warn({ message: delivery.message.id, error }, 'dead letter');
-    delivery.deadLetter(error).catch((cause: unknown) => {
-      log.error(
-        { message: delivery.message.id, error: messageOf(cause) },
-        'could not dead-letter a message; it comes again',
-      );
-    });
-  }
-
   #receive(delivery: Delivery): void {
     const intake = takeIn(delivery.message, this.#options.registry);
     switch (intake.type) {
@@ -274,10 +272,10 @@ export class Worker {
           type: 'delivery',
           delivery,
           request: intake.request,
-          since: this.#options.clock.now(),
+          since: this.#options.scheduler.monotonic(),
         });
       case 'refused':
-        return this.#deadLetter(delivery, intake.error);
+        return settle(delivery, { how: 'deadLetter', error: intake.error }, this.#options.log);
       case 'unknownMachine':
         this.#options.log.warn(
           { message: delivery.message.id, machine: intake.ref },
@@ -292,6 +290,7 @@ export class Worker {
   }
 
   async #takeAgain(mail: Mail[], error: unknown): Promise<void> {
+    if (isGone(error)) return this.#break(error);
     if (!this.#storeFails)
       this.#options.log.error(
         { error: messageOf(error) },

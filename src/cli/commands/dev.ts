@@ -30,7 +30,7 @@ export const dev = defineCommand<{ port: string }>({
         { store: given.store, queue: open.queue.name, audit: receiver.url.href },
         'ready: try "holdfast submit" in another terminal',
       );
-      await interrupted(io.interrupted);
+      await Promise.race([interrupted(io.interrupted), open.worker.broken]);
       log.info({}, 'finishing the calls that run; a second signal leaves at once');
     } finally {
       await open.close();

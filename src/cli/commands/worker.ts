@@ -31,7 +31,10 @@ export const worker = defineCommand<{ drain?: boolean }>({
     try {
       await open.worker.start();
       log.info({ store: settings.store, queue: open.queue.name }, 'the worker runs');
-      await (drain ? empty(open, io.interrupted) : interrupted(io.interrupted));
+      await Promise.race([
+        drain ? empty(open, io.interrupted) : interrupted(io.interrupted),
+        open.worker.broken,
+      ]);
       if (io.interrupted.aborted)
         log.info({ signal: String(io.interrupted.reason) }, 'draining; a second signal leaves at once');
     } finally {

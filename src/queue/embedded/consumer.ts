@@ -2,6 +2,7 @@ import { messageOf } from '../../engine/errors.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { joinWorkers, renewLease } from '../../sqlite/workers.ts';
+import { isGone } from '../../sqlite/errors.ts';
 import type { Consumer, ConsumerOptions, Delivery } from '../queue.ts';
 import { keepDeadLetter } from './dead-letters.ts';
 
@@ -84,9 +85,11 @@ export class EmbeddedConsumer implements Consumer {
     if (this.#inHand.size === 0) return;
     this.#inHand.clear();
     const { worker } = this.#options;
-    await this.#db.write(() =>
-      this.#db.run('UPDATE messages SET holder = NULL WHERE holder = :worker', { worker }),
-    );
+    await this.#db
+      .write(() => this.#db.run('UPDATE messages SET holder = NULL WHERE holder = :worker', { worker }))
+      .catch((error: unknown) => {
+        if (!isGone(error)) throw error; // and with its file the messages are gone
+      });
   }
 
   async #fetchAll(): Promise<void> {
@@ -156,7 +159,8 @@ export class EmbeddedConsumer implements Consumer {
 
   /** One line a problem, however often it comes back. */
   #fails(error: unknown): void {
-    if (!this.#isFailing)
+    if (!this.#isFailing && !isGone(error))
+      // which the worker tells of
       this.#log.warn({ error: messageOf(error) }, 'the queue cannot hand out messages; it tries again');
     this.#isFailing = true;
   }
@@ -202,7 +206,7 @@ export class EmbeddedConsumer implements Consumer {
       try {
         return await this.#db.write(write);
       } catch (error) {
-        if (this.#stopped) throw error;
+        if (this.#stopped || isGone(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, againMs));
       }
     }

@@ -1,0 +1,98 @@
+/** The machine that a worker runs on: its files, its clock, its limits. Each fault gives one line, and loses nothing accepted. */
+import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { openQueue } from '../src/cli/compose.ts';
+import { quiet } from '../src/cli/log.ts';
+import { openDatabase } from '../src/sqlite/database.ts';
+import { spawnHoldfast } from './harness/cli.ts';
+import type { CliProcess } from './harness/cli.ts';
+import { clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
+import type { Ends, EndsOptions } from './harness/ends.ts';
+import { tempDir } from './harness/tmp.ts';
+
+const open = async (options: Partial<EndsOptions> = {}): Promise<Ends> => {
+  const ends = await openEnds({ queue: 'embedded', folder: tempDir(), ...options });
+  onTestFinished(() => ends.close());
+  return ends;
+};
+
+const startWorker = async (ends: Ends, flags: string[] = []): Promise<CliProcess> => {
+  const worker = spawnHoldfast(['worker', ...ends.flags, ...flags]);
+  await worker.waitForLine(/the worker runs/);
+  return worker;
+};
+
+const leave = async (worker: CliProcess): Promise<void> => {
+  worker.kill('SIGTERM');
+  expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
+};
+
+/** What it said beside its log, a line each. */
+const lastWords = ({ stderr }: CliProcess): string[] =>
+  stderr.split('\n').filter((line) => line.startsWith('holdfast:'));
+
+/** Warnings and errors of its log. */
+const complaints = ({ stderr }: CliProcess): string[] =>
+  stderr.split('\n').filter((line) => /"level":[45]0/.test(line));
+
+const storeFiles = (store: string): string[] => ['', '-wal', '-shm'].map((end) => `${store}${end}`);
+
+const harm: [name: string, act: (store: string) => void][] = [
+  ['deleted', (store) => storeFiles(store).forEach((file) => rmSync(file))],
+  ['moved away', (store) => storeFiles(store).forEach((file) => renameSync(file, `${file}.old`))],
+  [
+    'replaced by its backup',
+    (store) => (copyFileSync(store, `${store}.backup`), renameSync(`${store}.backup`, store)),
+  ],
+  ['without what was written ahead', (store) => rmSync(`${store}-wal`)],
+];
+
+describe('a store that is taken away from a running worker', () => {
+  test.for(harm)('%s: it leaves with one line, and the broker has the messages', async ([, act]) => {
+    const count = 20;
+    const held = gate();
+    let isOver = false;
+    const ends = await open({ queue: inject('amqpUrl'), onAudit: () => (isOver ? undefined : held.pass()) });
+    const worker = await startWorker(ends);
+    const ids = await ends.submit(count);
+    await held.arrived(count);
+    act(ends.settings.store);
+    isOver = true;
+    held.open(); // each answer would make a run final, and its message be acked
+    expect(await worker.exited, worker.stderr).toEqual({ code: 69, signal: null });
+    expect(lastWords(worker)).toEqual([expect.stringMatching(/deleted or replaced while it was in use/)]);
+    expect(complaints(worker)).toEqual([]);
+    const { ready, waiting } = await ends.left();
+    expect(ready + waiting).toBe(count);
+    for (const file of storeFiles(ends.settings.store)) rmSync(file, { force: true }); // to begin anew
+    const next = await startWorker(ends);
+    await ends.untilFinal(count);
+    await leave(next);
+    await emptied(ends);
+    const report = await ends.report(ids);
+    expect(report).toEqual(clean(count, report.tally.repeats));
+    expect(await ends.left()).toEqual(nothingLeft);
+  });
+
+  test('and that has nothing to do is noticed all the same', async () => {
+    const ends = await open();
+    const worker = await startWorker(ends);
+    for (const file of storeFiles(ends.settings.store)) rmSync(file);
+    expect(await worker.exited, worker.stderr).toEqual({ code: 69, signal: null });
+    expect(lastWords(worker)).toHaveLength(1);
+    expect(complaints(worker)).toEqual([]);
+    expect(existsSync(ends.settings.store)).toBe(false);
+  });
+
+  test('accepts no submission of a program that has it open', async () => {
+    const ends = await open();
+    const db = openDatabase(ends.settings.store);
+    onTestFinished(() => db.close());
+    const { queue } = openQueue(ends.settings, quiet, db);
+    const submission = { id: 'a', machine: 'create-todo@1', body: Buffer.from('{"title":"a"}') };
+    await queue.publish(submission);
+    rmSync(ends.settings.store);
+    const refusal = expect.stringMatching(/^not accepted: .* was deleted or replaced/) as string;
+    await expect(queue.publish(submission)).rejects.toMatchObject({ kind: 'unavailable', message: refusal });
+  });
+});
