@@ -51,6 +51,9 @@ describe('the address of a broker', () => {
     'amqp://me:s3cret%ff@mq/',
     'amqp://me:s3cret@mq/?heartbeat=often',
     'me:s3cret@mq',
+    'amqp://me:/s3cret@mq/',
+    'amqp://me:12/s3cret@mq/',
+    'amqp://me:#s3cret@mq/',
     '',
   ])('what cannot be read is refused without showing it: %s', (text) => {
     const error = failure(text);

@@ -41,6 +41,8 @@ const parse = (text: string): URL => {
   // Not `new URL`: its error carries the whole text, password included.
   const url = URL.parse(text);
   if (!url || !(url.protocol in ports) || url.hostname === '') throw unreadable();
+  // A password with a bare slash in it looks like a virtual host, which would be shown.
+  if (`${url.pathname}${url.search}${url.hash}`.includes('@')) throw unreadable();
   return url;
 };
 

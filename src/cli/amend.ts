@@ -5,7 +5,7 @@ import { CliError, exitCodes } from './exit.ts';
 import { findRun } from './find.ts';
 import { say } from './io.ts';
 import type { Io } from './io.ts';
-import { safe } from './output/safe.ts';
+import { safe, safeWords } from './output/safe.ts';
 
 /** How often a step is taken anew because the run has moved on meanwhile. */
 const tries = 10;
@@ -26,10 +26,10 @@ export const amendRuns = async (
   let code: number = exitCodes.done;
   for (const id of ids) {
     try {
-      say(io, `${safe(id)}: ${await amendRun(store, id, amendment)}`);
+      say(io, `${safe(id)}: ${safe(await amendRun(store, id, amendment))}`);
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
-      say(io, `holdfast: ${safe(messageOf(error))}`);
+      say(io, `holdfast: ${safeWords(messageOf(error))}`);
       code = error.exitCode;
     }
   }

@@ -7,7 +7,7 @@ import { commands } from './commands/index.ts';
 import { CliError, exitCodes } from './exit.ts';
 import { say } from './io.ts';
 import type { Io } from './io.ts';
-import { safe } from './output/safe.ts';
+import { safeWords } from './output/safe.ts';
 import { version } from './version.ts';
 
 /** Runs one command line. Resolves to the exit code; what is printed went to `io`. */
@@ -37,17 +37,31 @@ const programOf = (io: Io, exit: (code: number) => void): Command => {
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
+      outputError: (text) => complain(io, text),
     });
   }
   return program;
 };
 
+/** What commander says of a command line: it quotes what it was given. Its suggestion is a line of its own. */
+const complain = (io: Io, text: string): void => {
+  const [, problem, suggestion] = /^(.*?)\n*(\(Did you mean [^\n]*\))?\n?$/s.exec(text)!;
+  say(io, safeWords(problem!));
+  if (suggestion !== undefined) say(io, suggestion);
+};
+
 /** One line that says what is wrong and what to do next; with --debug the stack as well. */
 const report = (error: unknown, io: Io, debug: boolean): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage; // it has spoken
-  for (const line of messageOf(error).split('\n')) say(io, `holdfast: ${safe(line)}`);
-  if (debug && error instanceof Error) say(io, error.stack ?? '');
+  for (const line of messageOf(error).split('\n')) say(io, `holdfast: ${safeWords(line)}`);
+  if (debug && error instanceof Error) for (const line of stackOf(error)) say(io, line);
   return exitCodeOf(error);
+};
+
+/** The error's text is one line of it, whatever it is; the lines below are where it came from. */
+const stackOf = ({ name, message, stack = '' }: Error): string[] => {
+  const calls = stack.split('\n').filter((line) => /^ {4}at /.test(line));
+  return [`${name}: ${message}`, ...calls].map(safeWords);
 };
 
 const exitCodeOf = (error: unknown): number => {

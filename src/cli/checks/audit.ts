@@ -33,8 +33,9 @@ export const checkAudit = (settings: AuditSettings): Promise<Finding[]> =>
     }
   });
 
-/** Without credentials and query. */
-const nameOf = ({ origin, pathname }: URL): string => safe(`${origin}${pathname}`);
+/** Without credentials and query. A password with a bare slash in it looks like a path. */
+const nameOf = ({ origin, pathname }: URL): string =>
+  safe(`${origin}${pathname.includes('@') ? '/…' : pathname}`);
 
 type Service = { readonly url: URL; readonly where: string; readonly dispatcher: Dispatcher };
 

@@ -122,7 +122,7 @@ const waitForOne = async (
   await waitUntilFinal([wish], wait, ({ status, state, reason, createdAt, updatedAt }) => {
     say(
       io,
-      `${state} after ${formatDuration(updatedAt - createdAt)}${reason === null ? '' : `: ${safe(reason)}`}`,
+      `${safe(state)} after ${formatDuration(updatedAt - createdAt)}${reason === null ? '' : `: ${safe(reason)}`}`,
     );
     if (status !== 'done') code = exitCodes.failed;
   });

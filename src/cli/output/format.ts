@@ -24,7 +24,7 @@ export const printJsonLine = (io: Io, value: unknown): void => print(io, harmles
  * JSON escapes C0 itself, but neither C1 nor the marks that turn the direction of text; `safe` writes all of
  * these as JSON does. To a program it is the same text, and on a terminal it stays harmless.
  */
-const harmless = (json: string): string => json.split('\n').map(safe).join('\n');
+export const harmless = (json: string): string => json.split('\n').map(safe).join('\n');
 
 /** As data an id is printed as it is; where a person looks, it must not move the cursor. */
 export const printId = (io: Io, id: string): void => print(io, io.out.isTTY ? safe(id) : id);

@@ -35,6 +35,14 @@ test('letters that are two columns wide are counted as two', () => {
   expect(cut).toMatch(/買…$/);
 });
 
+test('a long text of wide letters is laid out at once', () => {
+  const columns = [{ head: 'A' }, { head: 'B', shrinks: true }];
+  const before = performance.now();
+  const [, row = ''] = tableLines(terminal, columns, [['a', '買'.repeat(20_000)]]);
+  expect(row).toBe(`a  ${'買'.repeat(38)}…`);
+  expect(performance.now() - before).toBeLessThan(1_000); // it took minutes
+});
+
 test('without heads there is no head line', () => {
   expect(tableLines(pipe, [{ head: '' }, { head: '' }], [['one', 'two']])).toEqual(['one  two']);
   expect(tableLines(pipe, [{ head: '' }], [])).toEqual([]);

@@ -1,5 +1,4 @@
 import { stripVTControlCharacters } from 'node:util';
-import Table from 'cli-table3';
 import { print } from '../io.ts';
 import type { Io } from '../io.ts';
 import { paint } from './style.ts';
@@ -13,23 +12,6 @@ export type Column = {
 
 const gap = 2;
 const narrowest = 8;
-const noLines = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '',
-};
 
 /** A table without borders. On a terminal it fits the width, and what does not fit ends in …; piped it is whole. */
 export const printTable = (
@@ -50,37 +32,54 @@ export const tableLines = (
   const hasHead = head.some((text) => text !== '');
   const cells = hasHead ? [head, ...rows] : rows;
   if (cells.length === 0) return [];
-  const table = new Table({
-    chars: noLines,
-    truncate: '…',
-    colAligns: columns.map(({ align = 'left' }) => align),
-    colWidths: widths(io, columns, cells),
-    style: { 'padding-left': 0, 'padding-right': gap, head: [], border: [] },
-  });
-  for (const row of cells) table.push([...row]);
-  const lines = table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
-  return hasHead ? [paint(io, 'dim', lines[0] ?? ''), ...lines.slice(1)] : lines;
+  const fitted = widths(io, columns, cells);
+  const lines = cells.map((row) =>
+    columns
+      .map(({ align }, index) => laidOut(row[index] ?? '', fitted[index]!, align))
+      .join(' '.repeat(gap))
+      .trimEnd(),
+  );
+  return hasHead ? [paint(io, 'dim', lines[0]!), ...lines.slice(1)] : lines;
 };
 
-/** Only what has to shrink gets a width; the widest gives way first. */
+/** How wide each column is; where a terminal has too little room, the widest that shrinks gives way first. */
 const widths = (
   { out }: Io,
   columns: readonly Column[],
   cells: readonly (readonly string[])[],
-): (number | null)[] => {
-  if (!out.isTTY) return [];
-  const natural = columns.map((_, index) => Math.max(...cells.map((row) => textWidth(row[index] ?? ''))));
-  const fitted = [...natural];
-  const room = (out.columns ?? 80) - gap * (columns.length - 1);
+): readonly number[] => {
+  const screen = out.isTTY ? (out.columns ?? 80) : Infinity;
+  const fitted = columns.map(({ shrinks }, index) => {
+    // Of what has to give way anyway, no more is measured than fills the screen.
+    const most = shrinks ? screen : Infinity;
+    return cells.reduce((widest, row) => Math.max(widest, textWidth(row[index] ?? '', most)), 0);
+  });
+  const room = screen - gap * (columns.length - 1);
   for (let excess = sum(fitted) - room; excess > 0; excess -= 1) {
     const widest = widestOf(columns, fitted);
     if (widest === undefined) break;
     fitted[widest]! -= 1;
   }
-  return fitted.map((width, index) => (width < natural[index]! ? width + gap : null));
+  return fitted;
+};
+
+/** In so many columns of the terminal; what is wider ends in … and loses its colour. */
+const laidOut = (text: string, width: number, align: Column['align']): string => {
+  const shown = textWidth(text, width) > width ? `${beginning(text, width - 1)}…` : text;
+  const space = ' '.repeat(width - textWidth(shown));
+  return align === 'right' ? `${space}${shown}` : `${shown}${space}`;
+};
+
+/** As many whole letters as fit. */
+const beginning = (text: string, width: number): string => {
+  let shown = '';
+  let used = 0;
+  for (const { segment } of letters.segment(stripVTControlCharacters(text))) {
+    used += letterWidth(segment);
+    if (used > width) break;
+    shown += segment;
+  }
+  return shown;
 };
 
 const widestOf = (columns: readonly Column[], fitted: readonly number[]): number | undefined => {
@@ -90,13 +89,18 @@ const widestOf = (columns: readonly Column[], fitted: readonly number[]): number
   return candidates.toSorted((one, two) => fitted[two]! - fitted[one]!)[0];
 };
 
-/** How many columns of a terminal a text takes: letters of wide scripts and emoji take two. */
-const textWidth = (text: string): number =>
-  sum(
-    Array.from(letters.segment(stripVTControlCharacters(text)), ({ segment }) =>
-      wide.test(segment) ? 2 : 1,
-    ),
-  );
+/** How many columns of a terminal a text takes; beyond `most` it is not measured any further. */
+const textWidth = (text: string, most = Infinity): number => {
+  let width = 0;
+  for (const { segment } of letters.segment(stripVTControlCharacters(text))) {
+    width += letterWidth(segment);
+    if (width > most) break;
+  }
+  return width;
+};
+
+/** Letters of wide scripts and emoji take two. */
+const letterWidth = (letter: string): 1 | 2 => (wide.test(letter) ? 2 : 1);
 
 const letters = new Intl.Segmenter();
 

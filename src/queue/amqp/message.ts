@@ -59,7 +59,7 @@ export const fromDeadLetter = (message: AmqpMessage): DeadLetter => {
   const headers = message.properties.headers ?? {};
   return {
     id: deadLetterId(message),
-    at: Number(headers[deadAtHeader] ?? 0),
+    at: timeIn(headers[deadAtHeader]),
     error: text(headers[errorHeader]) ?? 'put there by others, without a reason',
     message: fromAmqp(message),
   };
@@ -105,6 +105,10 @@ const sendersOwn = (headers: Record<string, unknown>): Record<string, unknown> =
       ([name]) => !/^x-(first-|last-)?death|^x-(delivery|acquired)-count$/.test(name),
     ),
   );
+
+/** No time at all where others wrote something that is none: the farthest that a Date can be is 8.64e15 ms. */
+const timeIn = (value: unknown): number =>
+  typeof value === 'number' && Math.abs(value) <= 8.64e15 ? value : 0;
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
