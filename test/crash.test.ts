@@ -27,7 +27,7 @@ const openSite = (queue: string, settings: Partial<Ends['settings']> = {}): Prom
 
 /** Starts a worker that stands still at a point. */
 const startWorker = ({ settings }: Ends, stopAt?: Point) =>
-  startChild(programOf('worker-program'), { settings, stopAt });
+  startChild(programOf('worker-program'), { settings, stopAt: stopAt && [stopAt] });
 
 /** Every point that a worker passes which is not killed, from its start to the end of its drain. */
 const dryRun = async (queue: string, todos: number): Promise<Counts> => {
@@ -80,7 +80,7 @@ const crashAt = async (ends: Ends, crash: Point, todos: number): Promise<string[
     await ends.untilFinal(todos);
     worker.process.kill('SIGTERM');
   }
-  await worker.held;
+  await worker.held();
   worker.process.kill('SIGKILL');
   expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
   clearTimeout(late);

@@ -1,16 +1,14 @@
 import { Option } from 'commander';
 import { drawing } from '../../engine/drawing.ts';
-import type { Machine } from '../../engine/machine.ts';
 import type { Registry } from '../../machines/registry.ts';
+import { choose } from '../choose.ts';
 import { defineCommand } from '../command.ts';
 import { openCatalogue } from '../compose.ts';
-import { CliError, exitCodes, usage } from '../exit.ts';
 import type { Io } from '../io.ts';
 import { print } from '../io.ts';
 import { drawAscii } from '../output/draw-ascii.ts';
 import { drawMermaid } from '../output/draw-mermaid.ts';
 import { drawSvg } from '../output/draw-svg.ts';
-import { safe } from '../output/safe.ts';
 
 export type DiagramOptions = { readonly format?: keyof typeof draw };
 
@@ -46,15 +44,4 @@ export const diagram = async (
 ): Promise<void> => {
   const machine = drawing(choose(registry, name));
   print(io, await draw[format ?? (io.out.isTTY ? 'ascii' : 'mermaid')](machine));
-};
-
-const choose = (registry: Registry, name: string | undefined): Machine => {
-  const known = registry.machines.map(({ ref }) => ref).join(', ');
-  const [only, ...others] = registry.machines;
-  if (name === undefined && only && others.length === 0) return only;
-  if (name === undefined) throw usage(`there are several machines: name one of ${known}`);
-  const machine = registry.resolve(name);
-  if (!machine)
-    throw new CliError(exitCodes.notFound, `no machine is called ${safe(name)}; there is ${known}`);
-  return machine;
 };

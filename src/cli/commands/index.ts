@@ -9,6 +9,7 @@ import { diagramCommand } from './diagram.ts';
 import { doctorCommand } from './doctor.ts';
 import { inspectCommand } from './inspect.ts';
 import { listCommand } from './list.ts';
+import { proveCommand } from './prove.ts';
 import { retry } from './retry.ts';
 import { submit } from './submit.ts';
 import { worker } from './worker.ts';
@@ -28,4 +29,5 @@ export const commands: readonly Define[] = [
   doctorCommand,
   dev,
   demo,
+  proveCommand,
 ];

@@ -13,13 +13,16 @@ import type { Script } from './script.ts';
 
 export type Plan = {
   readonly settings: WorkerSettings;
-  readonly stopAt?: Point | undefined;
+  readonly stopAt?: readonly Point[] | undefined;
   readonly script?: Script | undefined;
   /** A file that gets a line of JSON for each effect that took place. */
   readonly effects?: string | undefined;
+  /** The runs that a person cancels. */
+  readonly cancel?: readonly string[] | undefined;
 };
 
-/** What it says when it stands at its point, and what it waits for there. */
+/** What it says when it can be asked to leave, and when it stands at its point. */
+export const readyWord = 'ready';
 export const heldWord = 'held';
 
 /**
@@ -29,7 +32,7 @@ export const heldWord = 'held';
 export const runCrashWorker = async (plant = (ports: Ports): Ports => ports): Promise<void> => {
   const plan = await receivePlan();
   const leaving = new AbortController();
-  const { counts, pass } = checkpoint(plan.stopAt, standStill);
+  const { counts, pass } = checkpoint(plan.stopAt ?? [], standStill);
   const ports = wrapPorts(plant(await openPorts(plan.settings, quiet)), {
     pass,
     script: plan.script ?? {},
@@ -41,18 +44,19 @@ export const runCrashWorker = async (plant = (ports: Ports): Ports => ports): Pr
     leaving.abort();
     void open.close().then(() => process.stdout.write(JSON.stringify(counts), () => process.exit(0)));
   });
+  writeSync(1, `${readyWord}\n`);
   await open.worker.start();
 };
 
 /** The plan comes as a message, not as an argument, because a queue's URL has a password in it. */
-const receivePlan = async (): Promise<Plan> => {
+export const receivePlan = async (): Promise<Plan> => {
   process.once('disconnect', () => process.exit(1));
   const [plan] = (await once(process, 'message')) as [Plan];
   return { ...plan, settings: { ...plan.settings, auditUrl: new URL(plan.settings.auditUrl) } };
 };
 
 /** Nothing of this process goes on until the parent writes a byte; at its end this one ends. */
-const standStill = (): void => {
+export const standStill = (): void => {
   writeSync(1, `${heldWord}\n`);
   if (readSync(0, Buffer.alloc(1)) === 0) process.exit(1);
 };

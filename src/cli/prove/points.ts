@@ -25,27 +25,30 @@ export type Point = { readonly at: string; readonly n: number; readonly when: Wh
 export type Counts = Record<string, number>;
 
 /** The commit of a transition, as a point. */
-const commitOf = ({ event, from, to }: Pick<Transition, 'event' | 'from' | 'to'>): string =>
+export const commitOf = ({ event, from, to }: Pick<Transition, 'event' | 'from' | 'to'>): string =>
   `commit: ${event}, ${from ?? 'nothing'} to ${to}`;
 
 /** The same, in the middle of its transaction: all is written, nothing is committed. */
-const inside = (point: string): string => `inside ${point}`;
+export const inside = (point: string): string => `inside ${point}`;
+
+/** One attempt of a call. */
+export const attemptOf = (call: string, attempt: number): string => `call.${call}, attempt ${attempt}`;
 
 /** The call has begun, and its answer is not back. */
-const during = (call: string): string => `during call.${call}`;
+export const during = (point: string): string => `during ${point}`;
 
 export type Pass = <T>(names: string | readonly string[], work: () => T, flush?: () => Promise<unknown>) => T;
 
-/** Counts each passing, and stands still (`stop`) at the point that is wanted. */
-export const checkpoint = (wanted: Point | undefined, stop: () => void): { counts: Counts; pass: Pass } => {
+/** Counts each passing, and stands still (`stop`) at the points that are wanted. */
+export const checkpoint = (wanted: readonly Point[], stop: () => void): { counts: Counts; pass: Pass } => {
   const counts: Counts = {};
-  const isWanted = (name: string): boolean => {
-    const n = (counts[name] = (counts[name] ?? 0) + 1);
-    return wanted?.at === name && wanted.n === n;
+  const wantedAt = (name: string): Point[] => {
+    const passed = (counts[name] = (counts[name] ?? 0) + 1);
+    return wanted.filter(({ at, n }) => at === name && n === passed);
   };
   const pass: Pass = (names, work, flush) => {
-    const met = [names].flat().filter(isWanted);
-    const stops = (when: When) => met.length > 0 && wanted?.when === when;
+    const met = [names].flat().flatMap(wantedAt);
+    const stops = (when: When) => met.some((point) => point.when === when);
     if (stops('before')) stop();
     const result = work();
     if (stops('flushed')) void flush?.().then(stop);
@@ -81,7 +84,7 @@ export const wrapPorts = (ports: Ports, wrapping: Wrapping): Ports => {
 };
 
 /** Every method is a point; a commit also goes by the names of the transitions in it. */
-const wrapStore = (store: Store, pass: Pass, inFlight: string[]): Store =>
+export const wrapStore = (store: Store, pass: Pass, inFlight: string[]): Store =>
   new Proxy(store, {
     get(_, name) {
       const value: unknown = Reflect.get(store, name);
@@ -103,7 +106,7 @@ const transitionsIn = (method: string, args: readonly unknown[]): readonly Trans
 const runs = /\b(runs|transitions|todos|alerts|messages)\b/;
 
 /** Every statement that belongs to a run or to a message, and every COMMIT after such, until the drain. */
-const wrapStatements = (
+export const wrapStatements = (
   db: Database,
   { pass, isDraining }: Pick<Wrapping, 'pass' | 'isDraining'>,
   inFlight: string[],
@@ -162,11 +165,12 @@ const passCall = (
   ...[input, context]: Parameters<RemoteCall['perform']>
 ): ReturnType<RemoteCall['perform']> => {
   const name = callName(context.key);
-  return pass(`call.${name}`, async () => {
+  const attempt = attemptOf(name, context.attempt);
+  return pass([`call.${name}`, attempt], async () => {
     const answer = remote.perform(input, context);
     answer.catch(() => {}); // it may end while this process stands still
     await new Promise(setImmediate); // what it sends has gone out
-    pass(during(name), () => {});
+    pass(during(attempt), () => {});
     return answer;
   });
 };

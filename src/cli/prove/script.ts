@@ -8,10 +8,10 @@ import { PermanentError, TransientError } from '../../engine/errors.ts';
  * - `postponed`: it is not, and is to be tried again in a minute
  * - `withheld`: it is performed, and its answer stays away until the worker is asked to leave
  */
-type Answer = 'ok' | 'transient' | 'permanent' | 'postponed' | 'withheld';
+export type ScriptedAnswer = 'ok' | 'transient' | 'permanent' | 'postponed' | 'withheld';
 
 /** By a call's name, an answer for each attempt; those after the last are performed. */
-export type Script = Readonly<Record<string, readonly Answer[]>>;
+export type Script = Readonly<Record<string, readonly ScriptedAnswer[]>>;
 
 export type ScriptedCalls = {
   /** Aborts when withheld answers are to be given. */
@@ -27,6 +27,9 @@ const asked = 'an error that the proof asked for';
 
 /** The end of its idempotency key. */
 export const callName = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+
+/** The run that a key belongs to. */
+export const runOfKey = (key: string): string => key.slice(0, key.lastIndexOf('/'));
 
 export const failing =
   (local: LocalCall, script: Script): LocalCall =>
