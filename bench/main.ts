@@ -10,6 +10,7 @@ import { startChild } from './child.ts';
 import { latency } from './latency.ts';
 import { describeMachine, filesystemOf } from './machine.ts';
 import type { Machine } from './machine.ts';
+import { outage } from './outage.ts';
 import { takeover } from './takeover.ts';
 import { throughput } from './throughput.ts';
 
@@ -20,6 +21,8 @@ type Options = {
   todos: number;
   rate: number;
   seconds: number;
+  runs: number;
+  capacity: number;
   dir: string;
   cpuProf?: string;
   output: 'table' | 'json';
@@ -29,6 +32,7 @@ const benches = {
   throughput: (bench: Bench, options: Options) => throughput(bench, options),
   latency: (bench: Bench, options: Options) => latency(bench, options),
   takeover: (bench: Bench) => takeover(bench),
+  outage: (bench: Bench, options: Options) => outage(bench, options),
 };
 type BenchName = keyof typeof benches;
 
@@ -58,6 +62,16 @@ const ofLoad = (): Option[] => [
 const ofThroughput = (): Option[] => [
   ...ofLoad(),
   new Option('--todos <n>', 'todos of one round of throughput').argParser(positive).default(20_000),
+];
+const ofOutage = (): Option[] => [
+  new Option('--in-flight <n>', 'deliveries in hand, and calls of one kind, at once')
+    .argParser(positive)
+    .default(256),
+  new Option('--runs <n>', 'runs that wait for the audit service').argParser(positive).default(100_000),
+  new Option('--capacity <n>', 'entries that it takes at once when it is back')
+    .argParser(positive)
+    .default(50),
+  new Option('--seconds <n>', 'how long the outage is watched').argParser(positive).default(60),
 ];
 const ofRate = (): Option[] => [
   new Option('--rate <n>', 'todos a second of latency').argParser(positive).default(50),
@@ -132,7 +146,7 @@ const print = (
   results: Partial<Record<BenchName, Result>>,
 ): void => {
   const settings = {
-    rounds,
+    rounds: results.outage ? 1 : rounds,
     ...((results.throughput ?? results.latency) && { inFlight, warmup }),
     ...(results.throughput && { todos }),
     ...(results.latency && { rate, seconds }),
@@ -140,8 +154,9 @@ const print = (
     history: true,
   };
   if (output === 'json') {
-    const { throughput: one, latency: two, takeover: three } = results;
-    const figures = one && two ? { ...one.figures, latency: two.figures } : (one ?? two ?? three)!.figures;
+    const { throughput: one, latency: two, takeover: three, outage: four } = results;
+    const figures =
+      one && two ? { ...one.figures, latency: two.figures } : (one ?? two ?? three ?? four)!.figures;
     process.stdout.write(`${JSON.stringify({ ...figures, machine, settings }, null, 2)}\n`);
     return;
   }
@@ -226,6 +241,16 @@ program.addCommand(
     ['takeover'],
     [],
     ['takeover', 'takeover --rounds 5', 'takeover -o json'],
+  ),
+);
+program.addCommand(
+  define(
+    new Command('outage').description(
+      'what it costs that the audit service is away, and how the backlog drains',
+    ),
+    ['outage'],
+    ofOutage(),
+    ['outage', 'outage --runs 10000 --capacity 20', 'outage -o json'],
   ),
 );
 try {
