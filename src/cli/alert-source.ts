@@ -29,6 +29,9 @@ export type AlertSource = {
 
 const pageSize = 1000;
 
+/** In bytes. One of ours is hardly longer than the input of its run; anything may be put there by others. */
+const longestAlert = 1024 * 1024;
+
 /** Reads the newest. What `follow` calls back for comes after what `read` returned. */
 export const alertsInStore = (db: Database, archive: Pick<Archive, 'watch'>): AlertSource => {
   const noted = repeats();
@@ -73,7 +76,8 @@ type Broker = Pick<AmqpOptions, 'url' | 'tls' | 'log'> & {
 export const alertsInRabbit = ({ url, tls, log, publisher, declaration }: Broker): AlertSource => {
   const noted = repeats();
   const received = ({ key, body }: PublishedAlert): ReceivedAlert => {
-    const event = parsed(body.toString('utf8'));
+    const event =
+      body.length > longestAlert ? `${body.length} bytes, not looked at` : parsed(body.toString('utf8'));
     return { key, at: timeOf(event), repeat: noted(key), event };
   };
   return {
@@ -111,7 +115,9 @@ const repeats = (): ((key: string) => boolean) => {
 
 const parsed = (text: string): unknown => {
   try {
-    return JSON.parse(text);
+    const event: unknown = JSON.parse(text);
+    JSON.stringify(event); // what is read at any depth cannot be written at any depth
+    return event;
   } catch {
     return text; // put there by others
   }

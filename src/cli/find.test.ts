@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { fakeIo, newStore } from '../../test/harness/cli-fixture.ts';
 import { findRun, pick, readIds } from './find.ts';
@@ -54,4 +55,21 @@ test('what was typed and what is stored cannot move the cursor from within the m
 test('ids come from the command line and, for a dash, from stdin; none comes twice', async () => {
   const { io } = fakeIo({ input: 'one\r\ntwo\n\nthree with spaces' });
   expect(await readIds(['zero', '-', 'two'], io)).toEqual(['zero', 'one', 'two', 'three with spaces']);
+});
+
+test('a stream without an end is not read as an id', async () => {
+  const { io } = fakeIo();
+  let read = 0;
+  const endless = async function* () {
+    for (;;) {
+      read += 1;
+      yield Buffer.alloc(64 * 1024, 'x');
+      if (read > 100) yield Buffer.from('\n');
+    }
+  };
+  const given = readIds(['-'], { ...io, in: Readable.from(endless()) });
+  await expect(given).rejects.toMatchObject({
+    exitCode: 2,
+    message: 'line 1 of stdin is longer than any id',
+  });
 });

@@ -1,8 +1,8 @@
-import { createInterface } from 'node:readline';
 import type { Run } from '../engine/run.ts';
 import type { Archive } from '../store/store.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
 import type { Io } from './io.ts';
+import { linesOf } from './lines.ts';
 import { safe } from './output/safe.ts';
 
 /** How many candidates an ambiguous prefix shows. */
@@ -33,9 +33,19 @@ export const readIds = async (args: readonly string[], io: Pick<Io, 'in'>): Prom
   return [...ids];
 };
 
+/** Longer than any id; what has one is not a list of ids. */
+const longestId = 1_000;
+
 const readLines = async ({ in: input }: Pick<Io, 'in'>): Promise<string[]> => {
-  const lines = await Array.fromAsync(createInterface({ input, crlfDelay: Infinity }));
-  return lines.filter((line) => line !== '');
+  const ids: string[] = [];
+  let number = 0;
+  for await (const line of linesOf(input, longestId)) {
+    number += 1;
+    if (line.length > longestId) throw usage(`line ${number} of stdin is longer than any id`);
+    const id = line.replace(/\r$/, '');
+    if (id !== '') ids.push(id);
+  }
+  return ids;
 };
 
 const unknown = (what: string, prefix: string): CliError =>

@@ -21,6 +21,9 @@ type ReceiverOptions = {
   readonly onEntry?: (entry: Received) => Refusal | Promise<Refusal>;
 };
 
+/** In bytes; an entry has the input of a run in it, which is 64 KiB at most. */
+const longestEntry = 1024 * 1024;
+
 /** An audit service of the kind that Holdfast calls, on loopback: it keeps entries by key, drops repeats, and says which it has. */
 export const startAuditReceiver = async ({
   port = 0,
@@ -29,12 +32,14 @@ export const startAuditReceiver = async ({
   const received = new Map<string, Received>();
   const taken = new Set<string>();
   const app = new Hono();
-  app.post('/audit', bodyLimit({ maxSize: 1024 * 1024 }), async (context) => {
+  app.post('/audit', bodyLimit({ maxSize: longestEntry }), async (context) => {
     const header = context.req.header('idempotency-key');
     if (header === undefined) return context.text('Idempotency-Key is missing', 400);
     const key = unquoted(header);
+    const body = parsed(await context.req.text());
+    if (key === undefined || body === undefined) return context.text('the key or the entry is not JSON', 400);
     const before = received.get(key);
-    const entry = { key, body: await context.req.json<unknown>(), deliveries: (before?.deliveries ?? 0) + 1 };
+    const entry = { key, body, deliveries: (before?.deliveries ?? 0) + 1 };
     received.set(key, entry);
     const refusal = await onEntry?.(entry);
     if (refusal !== undefined) {
@@ -67,5 +72,14 @@ export const startAuditReceiver = async ({
   };
 };
 
-/** The header carries a quoted string. */
-const unquoted = (key: string): string => (key.startsWith('"') ? (JSON.parse(key) as string) : key);
+/** The header carries a quoted string; nothing where it begins as one and is none. */
+const unquoted = (header: string): string | undefined =>
+  header.startsWith('"') ? (parsed(header) as string | undefined) : header;
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+};

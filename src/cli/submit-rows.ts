@@ -7,6 +7,7 @@ import type { Target } from './commands/submit.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
 import { print, say } from './io.ts';
 import type { Io } from './io.ts';
+import { linesOf } from './lines.ts';
 import { progressBar } from './output/progress.ts';
 import { safe } from './output/safe.ts';
 import { accept, checkWish } from './submission.ts';
@@ -132,25 +133,11 @@ const digested = async (open: () => Readable, name: string): Promise<Rows> => {
   return {
     digest: hash.digest('base64url'),
     total,
-    lines: () => linesOf(open()),
+    lines: () => linesOf(open(), longestRow),
   };
 };
 
 const newline = 10;
-
-/** Lines end with a line feed and nothing else: U+2028, which readline divides at as well, is legal inside JSON. */
-async function* linesOf(input: Readable): AsyncGenerator<string> {
-  const utf8 = new TextDecoder();
-  let rest = '';
-  for await (const chunk of input as AsyncIterable<Buffer>) {
-    const lines = (rest + utf8.decode(chunk, { stream: true })).split('\n');
-    // Of a line that is too long anyway, only so much is kept as shows it.
-    rest = lines.pop()!.slice(0, longestRow + 1);
-    yield* lines;
-  }
-  rest += utf8.decode(); // a character that the end cuts off is no JSON
-  if (rest !== '') yield rest;
-}
 
 const stopped = (error: unknown, line: number, accepted: number): unknown =>
   error instanceof QueueError

@@ -1,5 +1,6 @@
 /** `npm run fuzz -- --inputs 100000 --seed 1`: hostile inputs for every target; exit 1 where one does harm. */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../src/engine/errors.ts';
 import { targets } from './targets.ts';
 import type { Target } from './target.ts';
 
@@ -11,6 +12,9 @@ const { values } = parseArgs({
   },
 });
 const seed = Number(values.seed);
+
+/** In characters: an input may be a long one. */
+const longestReport = 3_000;
 
 const fuzz = async ({ name, share, open }: Target): Promise<number> => {
   const numRuns = Math.ceil(Number(values.inputs) * share);
@@ -32,7 +36,8 @@ for (const target of targets.filter(({ name }) => name.includes(values.only))) {
   try {
     total += await fuzz(target);
   } catch (error) {
-    console.error(`${target.name}: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`${target.name}: ${messageOf(error).slice(0, longestReport)}`);
+    if (error instanceof Error) console.error(messageOf(error.cause).slice(0, longestReport));
     process.exitCode = 1;
   }
 }

@@ -28,6 +28,15 @@ test('alerts are shown oldest first, and a repeat under the same key is marked',
   );
 });
 
+test('what others put there and nests beyond reason is shown as a text', async () => {
+  const { db, path: file } = await newStore();
+  const event = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  await db.write(() => db.run(`INSERT INTO alerts (key, at, event) VALUES ('deep', 0, :event)`, { event }));
+  const { code, out } = await cli(['alerts', '--store', file, '-o', 'jsonl']);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ key: 'deep', event });
+});
+
 test('a limit shows the newest, and a repeat of one that is not shown is a repeat all the same', async () => {
   const { db, path: file } = await newStore();
   for (const id of ['one', 'two', 'one']) await send(db, id);

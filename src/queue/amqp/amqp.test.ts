@@ -285,6 +285,21 @@ describe('the dead letters of RabbitMQ', () => {
     },
   );
 
+  test('a message is buried although its headers are as long as headers can be', async () => {
+    const { queue, topology } = open();
+    await queue.depth();
+    const channel = await rawChannel();
+    const headers = { mine: 'x'.repeat(64_000) };
+    channel.publish(topology.submit, 'create-todo', Buffer.from('?'), { headers });
+    await channel.waitForConfirms();
+    const { next, consumer } = inbox(queue);
+    await (await next()).deadLetter('the input cannot be read'.padEnd(10_000, '!'));
+    await consumer.stop();
+    expect(await queue.deadLetters.list(1)).toMatchObject([
+      { error: expect.stringContaining('cannot be read') },
+    ]);
+  });
+
   test('one that cannot be kept is handed back, so that nothing is lost', async () => {
     const { queue, topology } = open();
     await publish(queue, 'a');

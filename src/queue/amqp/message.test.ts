@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { fromDeadLetter } from './message.ts';
+import { topologyOf } from '../../amqp/topology.ts';
+import { fromDeadLetter, toDeadLetter } from './message.ts';
 
 const letterWith = (headers: Record<string, unknown>) =>
   fromDeadLetter({ properties: { headers }, fields: {}, content: Buffer.alloc(0) } as never);
@@ -23,3 +24,16 @@ test.each(noTimes.map((time) => [time]))(
     expect(letterWith({ 'x-dead-at': 1_000 }).at).toBe(1_000);
   },
 );
+
+test('a dead letter leaves behind headers that have no room beside its reason', () => {
+  const buried = (size: number) =>
+    toDeadLetter(
+      topologyOf({}),
+      { properties: { headers: { mine: 'x'.repeat(size) } }, fields: {}, content: Buffer.alloc(0) } as never,
+      'ü'.repeat(100_000),
+      0,
+    ).properties.headers;
+  expect(buried(10_000)).toHaveProperty('mine');
+  expect(buried(60_000)).not.toHaveProperty('mine');
+  expect(buried(60_000)).toHaveProperty('x-error');
+});

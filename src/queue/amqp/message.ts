@@ -10,6 +10,7 @@ const deadAtHeader = 'x-dead-at';
 
 /** Headers share 64 KiB, and the reason is for reading. */
 const longestError = 4_000;
+const longestHeaders = 48 * 1024;
 
 export const fromAmqp = ({ properties, fields, content }: AmqpMessage): Message => ({
   id: text(properties.messageId),
@@ -94,7 +95,7 @@ const carried = (properties: MessageProperties, headers: Record<string, unknown>
     timestamp,
     type,
     appId,
-    headers: { ...sendersOwn(properties.headers ?? {}), ...headers },
+    headers: { ...small(sendersOwn(properties.headers ?? {})), ...headers },
   };
 };
 
@@ -109,6 +110,10 @@ const sendersOwn = (headers: Record<string, unknown>): Record<string, unknown> =
 /** No time at all where others wrote something that is none: the farthest that a Date can be is 8.64e15 ms. */
 const timeIn = (value: unknown): number =>
   typeof value === 'number' && Math.abs(value) <= 8.64e15 ? value : 0;
+
+/** Headers that leave no room for ours stay behind: a message that cannot be buried would come again for ever. */
+const small = (headers: Record<string, unknown>): Record<string, unknown> =>
+  Buffer.byteLength(JSON.stringify(headers)) > longestHeaders ? {} : headers;
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
