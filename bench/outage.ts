@@ -25,6 +25,8 @@ type Figures = {
   readonly cpu: number;
   /** Bytes: the most that the worker ever had. */
   readonly memory: number;
+  /** Seconds from its return to the probe that finds it, and from there until every run is done. */
+  readonly foundAfter: number;
   readonly drainedAfter: number;
   readonly peak: number;
   readonly overloads: number;
@@ -72,9 +74,11 @@ const watch = async (
   progress(`outage: ${requests} requests in ${seconds} s; ${whole(told?.waiting ?? 0)} wait in the line`);
   const back = now();
   await receiver.ask('back', capacity);
+  await receiver.ask('reached', 1);
+  const foundAfter = (now() - back) / 1000;
   await receiver.ask('reached', runs);
   await until(archive, runs, ({ status }) => status === 'done');
-  const drainedAfter = (now() - back) / 1000;
+  const drainedAfter = (now() - back) / 1000 - foundAfter;
   const { peak, overloads, taken, repeats } = await receiver.ask<Seen>('seen');
   if (taken !== runs) throw new Error(`${runs} audit entries were expected, ${taken} were taken`);
   return {
@@ -82,6 +86,7 @@ const watch = async (
     requestsPerMinute: (requests * 60) / seconds,
     cpu: (after.cpu - before.cpu) / (10 * seconds),
     memory: after.memory,
+    foundAfter,
     drainedAfter,
     peak,
     overloads,
@@ -102,7 +107,7 @@ const until = async (
 };
 
 const linesOf = (
-  { runs, requestsPerMinute, cpu, memory, drainedAfter, peak, overloads, repeats }: Figures,
+  { runs, requestsPerMinute, cpu, memory, foundAfter, drainedAfter, peak, overloads, repeats }: Figures,
   { capacity }: OutageOptions,
 ): string[] => [
   ...columns(
@@ -111,8 +116,9 @@ const linesOf = (
       ['requests a minute that its port sees', whole(requestsPerMinute)],
       ['CPU of the worker, % of a core', decimals(1)(cpu)],
       ['most memory of the worker, MiB', whole(memory / 2 ** 20)],
-      ['back: seconds until every run is done', decimals(1)(drainedAfter)],
-      ['back: runs a second', whole(runs / drainedAfter)],
+      ['back: seconds until a probe finds it', decimals(1)(foundAfter)],
+      ['from there: seconds until every run is done', decimals(1)(drainedAfter)],
+      ['from there: runs a second', whole(runs / drainedAfter)],
       [`back: most requests at once (it takes ${capacity})`, whole(peak)],
       ['back: requests beyond that, refused', whole(overloads)],
       ['entries that came again under their key', whole(repeats)],

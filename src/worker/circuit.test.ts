@@ -168,3 +168,21 @@ test('closed, it probes no more', async () => {
   circuit.close();
   expect(alarms).toEqual([]);
 });
+
+test('a receiver that takes no more than so many at once is slowed down for, and not given up', async () => {
+  const { circuit, call, fail, untilProbe, said } = open({ limit: 100 });
+  await fail(5);
+  untilProbe();
+  await call(ok());
+  for (let time = 0; time < 39; time++) await call(ok());
+  const together = Array.from({ length: 40 }, () => circuit.begin());
+  for (const [index, ticket] of together.slice(0, 20).entries()) await circuit.end(ticket, `x${index}`, away);
+  expect(circuit).toMatchObject({ away: undefined, admits: false });
+  for (const ticket of together.slice(20)) await circuit.end(ticket, 'y', ok());
+  expect(circuit.admits).toBe(true);
+  await fail(4);
+  expect(circuit.away).toBeUndefined();
+  await fail(1);
+  expect(circuit.away).toBeDefined();
+  expect(said).toHaveLength(3);
+});

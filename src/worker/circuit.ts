@@ -26,7 +26,7 @@ export type CircuitOptions = {
 export type Away = { readonly since: number; readonly error: string; readonly nextProbeAt: number };
 
 /** What a call holds while it runs. Calls that began before the receiver went away, or came back, are of another era. */
-export type Ticket = { readonly era: number; readonly isProbe: boolean };
+export type Ticket = { readonly era: number; readonly cuts: number; readonly isProbe: boolean };
 
 /**
  * Says whether calls of one kind may begin. When the receiver is away, none may but a probe at a time; when it is
@@ -67,7 +67,7 @@ export class Circuit {
   begin(): Ticket {
     this.#running += 1;
     this.#mayProbe = false;
-    return { era: this.#era, isProbe: this.#away !== undefined };
+    return { era: this.#era, cuts: this.#ramp.cuts, isProbe: this.#away !== undefined };
   }
 
   /** `result` is nothing when the call was given up: that says nothing of the receiver. */
@@ -75,7 +75,7 @@ export class Circuit {
     if (ticket.era !== this.#era) return;
     this.#running -= 1;
     if (ticket.isProbe) await this.#judgeProbe(result);
-    else if (result && !this.#away) await this.#judge(key, result);
+    else if (result && !this.#away) await this.#judge(ticket, key, result);
   }
 
   /** No more probes. */
@@ -83,14 +83,13 @@ export class Circuit {
     this.#cancelProbe();
   }
 
-  async #judge(key: string, result: CallResult): Promise<void> {
+  async #judge({ cuts }: Ticket, key: string, result: CallResult): Promise<void> {
     if (!isAwayResult(result)) {
       this.#ramp.succeeded();
       if (this.#failing.size === 0) return;
       this.#failing.clear();
     } else {
-      this.#ramp.failed();
-      if (this.#failing.has(key)) return;
+      if (!this.#ramp.failed(cuts) || this.#failing.has(key)) return;
       this.#failing.add(key);
     }
     await this.#breaker.execute(() => result);

@@ -5,7 +5,7 @@ const times = (count: number, work: () => void) => Array.from({ length: count },
 
 test('everything is allowed until there was an outage, whatever fails', () => {
   const ramp = new Ramp(8);
-  ramp.failed();
+  expect([ramp.failed(0), ramp.failed(0)]).toEqual([true, true]);
   expect(ramp.allowance).toBe(8);
 });
 
@@ -23,7 +23,7 @@ test('the first failure on the way halves it, and from there it grows by one a r
   const ramp = new Ramp(100);
   ramp.restart();
   times(19, () => ramp.succeeded());
-  ramp.failed();
+  ramp.failed(ramp.cuts);
   expect(ramp.allowance).toBe(10);
   times(10, () => ramp.succeeded());
   expect(ramp.allowance).toBe(10);
@@ -34,6 +34,15 @@ test('the first failure on the way halves it, and from there it grows by one a r
 test('there is always one', () => {
   const ramp = new Ramp(8);
   ramp.restart();
-  times(5, () => ramp.failed());
+  times(5, () => ramp.failed(ramp.cuts));
   expect(ramp.allowance).toBe(1);
+});
+
+test('calls that were under way together and fail together cut it once', () => {
+  const ramp = new Ramp(100);
+  ramp.restart();
+  times(39, () => ramp.succeeded());
+  const { cuts } = ramp;
+  expect(times(10, () => ramp.failed(cuts)).filter(Boolean)).toHaveLength(1);
+  expect(ramp.allowance).toBe(20);
 });

@@ -7,6 +7,7 @@ export class Ramp {
   readonly #limit: number;
   #allowance: number;
   #threshold = Infinity;
+  #cuts = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -15,6 +16,11 @@ export class Ramp {
 
   get allowance(): number {
     return Math.floor(this.#allowance);
+  }
+
+  /** How often it was cut: what a call notes when it begins. */
+  get cuts(): number {
+    return this.#cuts;
   }
 
   restart(): void {
@@ -27,10 +33,16 @@ export class Ramp {
     this.#allowance = Math.min(this.#limit, this.#allowance + more);
   }
 
-  /** Once the limit was reached, the ramp is over: single failures are everyday life. */
-  failed(): void {
-    if (this.#allowance === this.#limit) return;
+  /**
+   * Calls that were under way together fail together, and are one piece of news: of those that began before the
+   * last cut, no more is learnt. Returns whether it was news. Once the limit was reached, the ramp is over.
+   */
+  failed(cutsAtBegin: number): boolean {
+    if (this.#allowance === this.#limit) return true;
+    if (cutsAtBegin !== this.#cuts) return false;
+    this.#cuts += 1;
     this.#threshold = Math.max(1, this.#allowance / 2);
     this.#allowance = this.#threshold;
+    return true;
   }
 }
