@@ -1,6 +1,7 @@
 /**
  * The face of the library. For a machine of your own: `call`, `Definition`, the retry policy and the errors.
  * For a program of your own: the ports, their adapters and the worker.
+ * For whoever receives alerts: a guard against repeats, and a wait for what they tell of.
  */
 export { call } from './engine/definition.ts';
 export type { Definition, LocalCall, RemoteCall, Start } from './engine/definition.ts';
@@ -33,3 +34,8 @@ export { auditOverHttp, idempotencyKeyHeader } from './effects/audit.ts';
 export { Worker } from './worker/worker.ts';
 export type { WorkerOptions } from './worker/worker.ts';
 export type { Log } from './worker/log.ts';
+
+export { DedupeGuard } from './receiver/dedupe.ts';
+export type { Once } from './receiver/dedupe.ts';
+export { verifyAfterPublish } from './receiver/verify.ts';
+export type { VerifyOptions } from './receiver/verify.ts';
