@@ -100,7 +100,9 @@ describe('an answer', () => {
       response.writeHead(201);
       response.write('thank'); // and never an end
     });
+    const before = performance.now();
     expect(await perform(AbortSignal.timeout(20_000))).toEqual({ receipt: { status: 201 } });
+    expect(performance.now() - before).toBeLessThan(5_000);
   });
 
   test.each([400, 401, 404, 409, 422, 451])('of %i is permanent, with its reason', async (status) => {
@@ -118,6 +120,16 @@ describe('an answer', () => {
     );
     await expect(perform()).rejects.toThrow(TransientError);
     await expect(perform()).rejects.toMatchObject({ retryAfter: 7000, receipt: { status } });
+  });
+
+  test('that leads elsewhere is not followed', async () => {
+    const asked: (string | undefined)[] = [];
+    const { perform } = await serve(({ url }, response) => {
+      asked.push(url);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    await expect(perform()).rejects.toThrow(/HTTP 307/);
+    expect(asked).toEqual(['/audit']);
   });
 
   test('that is a refusal with an endless body is not read to its end', async () => {

@@ -32,10 +32,12 @@ export const tableLines = (
   const hasHead = head.some((text) => text !== '');
   const cells = hasHead ? [head, ...rows] : rows;
   if (cells.length === 0) return [];
-  const fitted = widths(io, columns, cells);
+  // Piped, the last column is as wide as it comes: measuring takes 10 us a letter, and some texts have 64,000.
+  const isOpen = !io.out.isTTY && columns.at(-1)?.align !== 'right';
+  const fitted = widths(io, isOpen ? columns.slice(0, -1) : columns, cells);
   const lines = cells.map((row) =>
     columns
-      .map(({ align }, index) => laidOut(row[index] ?? '', fitted[index]!, align))
+      .map(({ align }, index) => laidOut(row[index] ?? '', fitted[index], align))
       .join(' '.repeat(gap))
       .trimEnd(),
   );
@@ -64,7 +66,8 @@ const widths = (
 };
 
 /** In so many columns of the terminal; what is wider ends in … and loses its colour. */
-const laidOut = (text: string, width: number, align: Column['align']): string => {
+const laidOut = (text: string, width: number | undefined, align: Column['align']): string => {
+  if (width === undefined) return text;
   const shown = textWidth(text, width) > width ? `${beginning(text, width - 1)}…` : text;
   const space = ' '.repeat(width - textWidth(shown));
   return align === 'right' ? `${space}${shown}` : `${shown}${space}`;
