@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { machine } from './crew.ts';
 import { Disk } from './disk.ts';
 import { play } from './history.ts';
+import type { History } from './history.ts';
 import { scenario } from './scenario.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -30,7 +31,13 @@ export type BatchResult = {
   readonly failure: Failure | undefined;
 };
 
+/** How long a failure is made shorter, in ms. */
+const shrinkMs = 20_000;
+
 let disk: Disk | undefined;
+
+const uncaught: unknown[] = [];
+process.on('unhandledRejection', (reason) => uncaught.push(reason));
 
 /** Plays histories until one breaks a promise; that one is made shorter while it still does. */
 export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResult> => {
@@ -39,18 +46,19 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
   const ended: Record<string, number> = {};
   let histories = 0;
   let transitions = 0;
-  let failed = false;
+  let failedAt: number | undefined;
   const property = fc.asyncProperty(scenario, async (drawn) => {
-    const history = await play(drawn, disk!);
-    await new Promise(setImmediate); // what nobody caught is thrown here
-    if (!failed) {
+    if (failedAt !== undefined && performance.now() - failedAt > shrinkMs) return true;
+    const history = await playOut(drawn);
+    const isKept = history.violations.length === 0;
+    if (failedAt === undefined) {
       histories += 1;
       transitions += history.transitions;
       hash.update(history.hash);
       for (const { status } of history.runs) ended[status] = (ended[status] ?? 0) + 1;
     }
-    failed ||= history.violations.length > 0;
-    return history.violations.length === 0;
+    if (!isKept) failedAt ??= performance.now();
+    return isKept;
   });
   const details = await fc.check(property, { seed, numRuns: runs, ...(path !== undefined && { path }) });
   return {
@@ -62,12 +70,20 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
   };
 };
 
+/** Rejections that nobody handles show when the event loop turns. */
+const playOut = async (drawn: Scenario): Promise<History> => {
+  const history = await play(drawn, disk!);
+  await new Promise(setImmediate);
+  const violations = uncaught.splice(0).map((reason) => `nobody caught: ${String(reason)}`);
+  return { ...history, violations: [...history.violations, ...violations] };
+};
+
 const failureOf = async (
   { seed, counterexample, counterexamplePath }: fc.RunDetails<[Scenario]>,
   after: number,
 ): Promise<Failure | undefined> => {
   if (!counterexample) return undefined;
   const [shortest] = counterexample;
-  const { violations, lines } = await play(shortest, disk!);
+  const { violations, lines } = await playOut(shortest);
   return { seed, path: counterexamplePath, after, scenario: shortest, violations, lines };
 };

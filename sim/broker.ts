@@ -73,8 +73,11 @@ export class Broker {
     this.#note('the broker is up');
   }
 
-  subscribe(channel: Channel, receive: Receive): void {
+  open(channel: Channel): void {
     this.#channels.add(channel);
+  }
+
+  subscribe(channel: Channel, receive: Receive): void {
     this.#consumers.set(channel, receive);
     this.#handOut();
   }

@@ -21,6 +21,7 @@ export class Channel extends EventEmitter {
     super();
     this.wire = wire;
     this.#broker = broker;
+    broker.open(this);
     wire.onCut((reason) => {
       broker.lose(this);
       wire.process.soon(() => this.#close(new Error(reason)));

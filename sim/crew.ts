@@ -118,7 +118,7 @@ export class Crew {
       store,
       queue: queue as unknown as Queue,
       registry: registryOf({
-        sendAlert: sendAlertByAmqp(publisher, topology).perform,
+        sendAlert: sendAlertByAmqp(publisher, topology),
         sendAudit: world.receiver.callFrom(process),
       }),
       log: silent,
@@ -141,10 +141,10 @@ export class Crew {
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-const registryOf = (remote: Record<string, RemoteCall['perform']>): Registry => {
+const registryOf = (remotes: Record<string, RemoteCall>): Registry => {
   const calls = [...machine.calls].map(([id, call]) => {
-    const perform = remote[call.name];
-    return [id, perform ? { ...call, remote: { perform } } : call] as const;
+    const remote = remotes[call.name];
+    return [id, remote ? { ...call, remote } : call] as const;
   });
   const own: Machine = { ...machine, calls: new Map(calls) };
   return {

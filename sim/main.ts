@@ -1,10 +1,10 @@
 /** `npm run simulate`: seeded histories of the real engine, worker loop, store and AMQP adapter in virtual time. */
 import { availableParallelism } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { playBatch } from './batch.ts';
 import { failureLines, progressLine } from './report.ts';
 import { simulate } from './simulation.ts';
-import type { Sum } from './simulation.ts';
+import type { SimulationResult, Sum } from './simulation.ts';
 
 type Options = {
   seed?: number;
@@ -13,6 +13,7 @@ type Options = {
   seconds?: number;
   path?: string;
   jobs: number;
+  output: 'text' | 'json';
 };
 
 /** How often progress is told where there is no terminal, in ms. */
@@ -27,9 +28,9 @@ const whole = (text: string): number => {
 
 const run = async ({ seed = Date.now() % 1_000_000_000, path, ...options }: Options): Promise<number> => {
   if (path !== undefined) return replay(seed, path);
-  const { runs, transitions, seconds, jobs } = options;
+  const { runs, transitions, seconds, jobs, output } = options;
   const isBounded = runs !== undefined || transitions !== undefined || seconds !== undefined;
-  say(`seed ${seed}`);
+  if (output === 'text') say(`seed ${seed}`);
   const result = await simulate({
     seed,
     jobs,
@@ -38,6 +39,12 @@ const run = async ({ seed = Date.now() % 1_000_000_000, path, ...options }: Opti
     time: seconds === undefined ? undefined : seconds * 1000,
     onProgress: progress(),
   });
+  if (output === 'json') say(JSON.stringify(result));
+  else tell(result);
+  return result.failure ? 1 : 0;
+};
+
+const tell = (result: SimulationResult): void => {
   say(progressLine(result));
   say(
     `runs that ended: ${Object.entries(result.ended)
@@ -45,9 +52,7 @@ const run = async ({ seed = Date.now() % 1_000_000_000, path, ...options }: Opti
       .join(', ')}`,
   );
   say(`trace ${result.hash}`);
-  if (!result.failure) return 0;
-  for (const line of ['', ...failureLines(result.failure)]) say(line);
-  return 1;
+  if (result.failure) for (const line of ['', ...failureLines(result.failure)]) say(line);
 };
 
 const replay = async (seed: number, path: string): Promise<number> => {
@@ -80,6 +85,7 @@ const program = new Command('simulate')
   .option('--seconds <n>', 'how long', whole)
   .option('--path <path>', 'one history of the seed, as a failure names it')
   .option('--jobs <n>', 'how many threads play', whole, availableParallelism())
+  .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
   .action(async (options: Options) => {
     process.exitCode = await run(options);
   });

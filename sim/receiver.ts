@@ -2,8 +2,9 @@ import { refusal } from '../src/effects/audit.ts';
 import { TransientError } from '../src/engine/errors.ts';
 import type { RemoteCall } from '../src/engine/definition.ts';
 import type { AuditEntry } from '../src/machines/create-todo.ts';
+import { pause } from '../src/worker/scheduler.ts';
 import type { Process } from './process.ts';
-import type { RequestFate } from './scenario.ts';
+import type { RequestFate, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** How long a call may take, in ms. */
@@ -16,14 +17,29 @@ export const retryAfterSeconds = 4;
 export class Receiver {
   readonly #world: World;
   readonly #fates: RequestFate[];
+  readonly #verifies: boolean;
 
-  constructor(world: World, fates: readonly RequestFate[]) {
+  constructor(world: World, { requests, verifies }: Scenario) {
     this.#world = world;
-    this.#fates = [...fates];
+    this.#fates = [...requests];
+    this.#verifies = verifies;
   }
 
   /** The call as one process makes it. */
-  callFrom(process: Process): RemoteCall['perform'] {
+  callFrom(process: Process): RemoteCall {
+    const perform = this.#performFrom(process);
+    return this.#verifies ? { perform, verify: this.#verifyFrom(process) } : { perform };
+  }
+
+  #verifyFrom(process: Process): NonNullable<RemoteCall['verify']> {
+    return async ({ todo }: AuditEntry) => {
+      const { dice, ledger } = this.#world;
+      await pause(process, dice.between(0, 20));
+      return ledger.count('sendAudit', todo.id) > 0 ? { receipt: { status: 200 } } : undefined;
+    };
+  }
+
+  #performFrom(process: Process): RemoteCall['perform'] {
     return (entry: AuditEntry, { key }) =>
       new Promise((resolve, reject) => {
         const { time, dice, journal } = this.#world;

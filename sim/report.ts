@@ -1,3 +1,4 @@
+import { whole } from '../bench/table.ts';
 import type { Failure } from './batch.ts';
 import type { Sum } from './simulation.ts';
 
@@ -21,5 +22,3 @@ const timelineRow = (line: string): string => {
   const [at = '', who = '', what = ''] = line.split('\t');
   return `${at.padStart(8)}  ${who.padEnd(8)}  ${what}`;
 };
-
-const whole = (value: number): string => Math.round(value).toLocaleString('en');

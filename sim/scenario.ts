@@ -29,13 +29,15 @@ export type Scenario = {
   readonly dice: number;
   readonly workers: number;
   readonly concurrency: number;
+  /** Whether the audit service can be asked what took effect. */
+  readonly verifies: boolean;
   readonly submissions: readonly Submission[];
   readonly requests: readonly RequestFate[];
   readonly confirms: readonly ConfirmFate[];
   readonly troubles: readonly Trouble[];
 };
 
-const keys = 4;
+const keys = 8;
 
 /** Most of what matters happens while runs are under way, which is soon. */
 const moment = fc.oneof({ weight: 4, arbitrary: fc.nat(300) }, { weight: 1, arbitrary: fc.nat(6000) });
@@ -101,8 +103,9 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   dice: fc.nat(),
   workers: fc.integer({ min: 1, max: 3 }),
   concurrency: fc.integer({ min: 1, max: 8 }),
-  submissions: fc.array(submission, { minLength: 1, maxLength: 5 }),
-  requests: fc.array(request, { maxLength: 6 }),
+  verifies: fc.boolean(),
+  submissions: fc.array(submission, { minLength: 1, maxLength: 9 }),
+  requests: fc.array(request, { maxLength: 12 }),
   confirms: fc.array(confirm, { maxLength: 8 }),
   troubles: fc.array(trouble, { maxLength: 4 }),
 });

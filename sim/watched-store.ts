@@ -76,7 +76,14 @@ export class WatchedStore implements WorkerStore {
   }
 
   async claim(...args: Parameters<WorkerStore['claim']>): Promise<Claim[]> {
-    const claims = await this.#do(() => this.#store.claim(...args));
+    const claims = await this.#do(() => {
+      const owners = args[2].map(({ id }) => this.#row(id)?.owner ?? null);
+      return this.#store.claim(...args).then((results) => {
+        for (const [index, wanted] of args[2].entries())
+          this.#seeClaim(wanted, owners[index]!, results[index]!);
+        return results;
+      });
+    });
     for (const claim of claims)
       if (claim.type === 'claimed') this.#take(claim.run.id, `claims ${claim.run.id} in ${claim.run.state}`);
     return claims;
@@ -115,6 +122,7 @@ export class WatchedStore implements WorkerStore {
     if (disk.isFull) throw new DatabaseError('unavailable', 'the disk is full');
     const before = disk.writes;
     const done = act();
+    done.catch(() => {}); // it hears of it later
     if (disk.writes !== before) this.#world.diskChanged(this.#process);
     await pause(this.#process, dice.between(0, slowest));
     return done;
@@ -139,6 +147,16 @@ export class WatchedStore implements WorkerStore {
       );
     if (transitions[0]!.event.startsWith('after')) this.#seeTimer(run.id, before?.due_at ?? null);
     this.#since.set(run.id, this.#since.get(run.id) ?? this.#world.time.now);
+  }
+
+  /** Only a redelivery says that whoever holds a run may be gone. */
+  #seeClaim(
+    { id, redelivered }: { id: string; redelivered: boolean },
+    owner: string | null,
+    { type }: Claim,
+  ): void {
+    if (type === 'claimed' && !redelivered && owner !== null && owner !== this.#process.name)
+      this.#world.journal.violate(`theft: ${this.#process.name} took ${id} from ${owner}, which holds it`);
   }
 
   #seeTimer(run: string, due: number | null): void {

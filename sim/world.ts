@@ -29,15 +29,15 @@ export class World {
   transitions = 0;
   readonly #watchers = new Map<Process, () => void>();
 
-  constructor({ dice, confirms, requests }: Scenario, disk: Disk) {
-    this.dice = new Dice(dice);
+  constructor(scenario: Scenario, disk: Disk) {
+    this.dice = new Dice(scenario.dice);
     this.disk = disk;
     this.ledger = new Ledger(this.journal, disk.db);
-    this.broker = new Broker(this, confirms, {
+    this.broker = new Broker(this, scenario.confirms, {
       onAlert: (key, body) => this.ledger.enter({ call: 'sendAlert', run: subjectOf(body), key }),
       onAck: (id, content) => this.#watchAck(id, content),
     });
-    this.receiver = new Receiver(this, requests);
+    this.receiver = new Receiver(this, scenario);
   }
 
   /** The host as one process sees it: who is dead is gone at once. */
