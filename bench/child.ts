@@ -16,13 +16,13 @@ type Reply = { id: number; value: unknown; error?: string };
 /** CPU time (ms) and peak resident memory (bytes) of a process since its start. */
 export type Usage = { readonly cpu: number; readonly memory: number };
 
-/** Starts a file of this folder as a process. Resolves when it answers questions. */
+/** Starts a file, of this folder where no other is named, as a process. Resolves when it answers questions. */
 export const startChild = async (
   file: string,
   args: readonly string[],
   execArgv: readonly string[] = [],
 ): Promise<Child> => {
-  const child = fork(path.join(import.meta.dirname, file), args, {
+  const child = fork(path.resolve(import.meta.dirname, file), args, {
     env: ownEnvironment(),
     execArgv: [...execArgv],
     serialization: 'advanced',
@@ -31,12 +31,12 @@ export const startChild = async (
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   const gone = once(child, 'exit').then(([code, signal]) => {
     for (const { reject } of waiting.values())
-      reject(new Error(`bench/${file} ended with ${signal ?? code}`));
+      reject(new Error(`${path.basename(file)} ended with ${signal ?? code}`));
     return code as number | null;
   });
   child.on('message', ({ id, value, error }: Reply) => {
     if (error === undefined) waiting.get(id)?.resolve(value);
-    else waiting.get(id)?.reject(new Error(`bench/${file}: ${error}`));
+    else waiting.get(id)?.reject(new Error(`${path.basename(file)}: ${error}`));
     waiting.delete(id);
   });
   let last = 0;
@@ -50,7 +50,7 @@ export const startChild = async (
     await ask('stop');
     child.disconnect();
     const code = await gone;
-    if (code !== 0) throw new Error(`bench/${file} ended with ${code}`);
+    if (code !== 0) throw new Error(`${path.basename(file)} ended with ${code}`);
   };
   await ask('ready');
   return { ask, stop };

@@ -22,6 +22,8 @@ export type WorkerProcess = {
   crash(): Promise<void>;
   /** SIGTERM: it drains. Resolves when it is gone. */
   drain(): Promise<void>;
+  /** Resolves when it has ended, however that was. */
+  readonly gone: Promise<unknown>;
   /** Rejects when it ends without having been asked to, with what it said last. */
   readonly failed: Promise<never>;
 };
@@ -55,6 +57,7 @@ export const startWorkerProcess = (settings: WorkerProcessSettings): WorkerProce
     signal: (signal) => void child.kill(signal),
     crash: () => end('SIGKILL'),
     drain: () => end('SIGTERM'),
+    gone,
     failed,
   };
 };
