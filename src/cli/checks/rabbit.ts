@@ -19,6 +19,10 @@ export const checkRabbit = async (amqp: Amqp, where: string): Promise<Finding[]>
   await checkArguments(amqp),
   await checkConsumers(amqp),
   checkAckTimeout(amqp),
+  ok(
+    'policies',
+    `cannot be read over AMQP; none with a message-ttl may match ${amqp.topology.runs}: RabbitMQ takes what expires there and comes back for a cycle, and keeps it for ever`,
+  ),
 ];
 
 const checkAckTimeout = ({ declaration }: Amqp): Finding =>
