@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cli } from '../../test/harness/cli-fixture.ts';
+import { cli, newStore } from '../../test/harness/cli-fixture.ts';
 
 const url = 'amqp://me:s3cret@mq/';
 
@@ -23,7 +23,7 @@ describe('what a command line was given by mistake is not shown with its passwor
 });
 
 describe('what a command line was given cannot move a cursor or forge a line', () => {
-  const hostile = 'x\n\u001b[2Jholdfast: all is well\u202e';
+  const hostile = 'x\nFORGED\u001b[2J\u202e';
   test.each([
     [[hostile]],
     [['list', '-o', hostile]],
@@ -31,10 +31,22 @@ describe('what a command line was given cannot move a cursor or forge a line', (
     [['submit', 'x', '--machine', hostile]],
     [['--debug', 'submit', 'x', '--machine', hostile]],
     [['submit', 'x', '--prefix', hostile]],
+    [['submit', '--input', JSON.stringify({ title: 'x', [hostile]: 1 })]],
     [['diagram', hostile]],
   ])('%j', async (args) => {
     const { err } = await cli(args);
-    expect(err).not.toMatch(/^holdfast: all is well/m);
+    expect(err).not.toMatch(/^(holdfast: )?FORGED/m);
     expect(err.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
+});
+
+test('what a conflict names of the other submission cannot forge a line', async () => {
+  const { path: file, db, begin } = await newStore();
+  await begin('milk', 'Milk');
+  await db.write(() =>
+    db.run(`UPDATE runs SET input = :input, fingerprint = 'another'`, { input: '{"\\nFORGED":1}' }),
+  );
+  const { code, err } = await cli(['submit', 'Milk', '--key', 'milk', '--store', file]);
+  expect(code).toBe(5);
+  expect(err).toMatch(/^holdfast: conflict: .*FORGED.*\n$/);
 });

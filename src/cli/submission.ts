@@ -6,6 +6,7 @@ import { maxBodyBytes } from '../queue/queue.ts';
 import type { Archive } from '../store/store.ts';
 import { schemaProblems } from '../worker/intake.ts';
 import { CliError, exitCodes, usage } from './exit.ts';
+import { safe } from './output/safe.ts';
 
 /** What a person wants done: nothing about it is checked yet. */
 export type Wish = { readonly machine: string; readonly input: unknown; readonly key?: string | undefined };
@@ -24,13 +25,13 @@ export const checkWish = (registry: Registry, { machine: ref, input, key }: Wish
   const machine = registry.resolve(ref);
   if (!machine) {
     const known = registry.machines.map((one) => one.ref).join(', ');
-    throw usage(`there is no machine "${ref}"; there is ${known} (add your own with --machines)`);
+    throw usage(`there is no machine "${safe(ref)}"; there is ${known} (add your own with --machines)`);
   }
   const id = key ?? randomUUIDv7();
   const problem = keyProblem(id);
   if (problem) throw usage(problem);
   const checked = machine.input.safeParse(input);
-  if (!checked.success) throw usage(schemaProblems(checked.error));
+  if (!checked.success) throw usage(safe(schemaProblems(checked.error)));
   const body = Buffer.from(JSON.stringify(input));
   if (body.length > maxBodyBytes)
     throw usage(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
@@ -61,8 +62,10 @@ export const accept = async (
   return 'accepted';
 };
 
-export const conflict = ({ id, input }: Checked, known: string): CliError =>
-  new CliError(
+export const conflict = ({ id, input }: Checked, known: string): CliError => {
+  const differs = safe(difference(JSON.parse(known), input)) || 'to another machine';
+  return new CliError(
     exitCodes.conflict,
-    `conflict: the key "${id}" belongs to another submission, which is untouched: ${difference(JSON.parse(known), input) || 'to another machine'}`,
+    `conflict: the key "${safe(id)}" belongs to another submission, which is untouched: ${differs}`,
   );
+};
