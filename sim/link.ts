@@ -108,8 +108,9 @@ export class Publisher {
 }
 
 /** The queue of a worker's process: a real inlet on each connection. */
-export class WorkerQueue implements Pick<Queue, 'name' | 'consume' | 'close'> {
+export class WorkerQueue implements Pick<Queue, 'name' | 'holdsByLease' | 'consume' | 'close'> {
   readonly name = 'the simulated broker';
+  readonly holdsByLease = false;
   readonly #world: World;
   readonly #process: Process;
   readonly #publisher: Publisher;

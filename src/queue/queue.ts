@@ -24,7 +24,7 @@ export type Submission = Message & { readonly id: string; readonly machine: stri
  */
 export interface Delivery {
   readonly message: Message;
-  /** True when the queue handed this message out before: whoever held it is gone. */
+  /** True when the queue handed this message out before: whoever held the message is gone. */
   readonly redelivered: boolean;
   /** The run is final: forget the message. May get lost; then the message comes again. */
   ack(): void;
@@ -73,6 +73,11 @@ export type Depth = { readonly ready: number; readonly waiting: number; readonly
 export interface Queue {
   /** A name for people, without credentials: `amqp://localhost:5672/`. */
   readonly name: string;
+  /**
+   * True where the workers' leases in the store hold the messages as well. Then a redelivery says nothing that
+   * the leases do not; elsewhere it says that whoever held the message is gone, and its run with it.
+   */
+  readonly holdsByLease: boolean;
   /**
    * Resolves when the message is safe in the queue.
    * @throws QueueError

@@ -25,11 +25,12 @@ type Told = { what: string; run?: string };
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A queue that a test feeds by hand, and which notes how each delivery is settled. */
-const handFed = (told: Told[]) => {
+const handFed = (told: Told[], holdsByLease: boolean) => {
   let consumer: ConsumerOptions | undefined;
   const settled = (id: string, what: string) => void told.push({ what, run: id });
   const queue = {
     name: 'by hand',
+    holdsByLease,
     consume: (options: ConsumerOptions) => {
       consumer = options;
       return { stop: async () => {} };
@@ -61,13 +62,17 @@ type Script = {
 
 const begin = async (
   script: Script = {},
-  change: Partial<WorkerOptions> & { wrap?: (store: Store) => Store; machines?: Definition[] } = {},
+  change: Partial<WorkerOptions> & {
+    wrap?: (store: Store) => Store;
+    machines?: Definition[];
+    holdsByLease?: boolean;
+  } = {},
 ) => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
   const db = openDatabase(join(folder, 'store.db'));
   const store = new SqliteStore(db);
   const told: Told[] = [];
-  const { queue, deliver, lost } = handFed(told);
+  const { queue, deliver, lost } = handFed(told, change.holdsByLease ?? false);
   const noted = (name: string, perform: RemoteCall['perform'] = async () => ({})): RemoteCall => ({
     perform: (input, context) => {
       told.push({ what: name, run: context.key });
@@ -310,6 +315,23 @@ describe('a delivery', () => {
     answer.resolve({});
     await see('ack');
     expect(told.filter(({ what }) => what === 'ack')).toHaveLength(1);
+  });
+});
+
+describe('a redelivered message of a run that another worker holds', () => {
+  test('takes the run where only the queue knows that a holder is gone', async () => {
+    const { deliver, others, see } = await begin();
+    await others('r1');
+    deliver('r1', milk, { redelivered: true });
+    await see('ack');
+  });
+
+  test('leaves it alone where the lease says that its holder lives', async () => {
+    const { deliver, others, see, whats } = await begin({}, { holdsByLease: true });
+    await others('r1');
+    deliver('r1', milk, { redelivered: true });
+    await see('later');
+    expect(whats()).toEqual(['later']);
   });
 });
 

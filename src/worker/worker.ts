@@ -197,15 +197,19 @@ export class Worker {
     const wanted = new Map<string, { id: string; redelivered: boolean }>();
     for (const item of mail) {
       if (item.type !== 'delivery' || this.#held.has(item.request.id)) continue;
-      const redelivered =
-        (item.delivery.redelivered && !item.again) || (wanted.get(item.request.id)?.redelivered ?? false);
-      wanted.set(item.request.id, { id: item.request.id, redelivered });
+      const { id } = item.request;
+      const redelivered = this.#provesLoss(item) || (wanted.get(id)?.redelivered ?? false);
+      wanted.set(id, { id, redelivered });
     }
     if (wanted.size === 0) return new Map();
     const asked = [...wanted.values()];
     const { store, id: worker } = this.#options;
     const claims = await store.claim(worker, this.#refs, asked);
     return new Map(asked.map(({ id }, index) => [id, claims[index]!]));
+  }
+
+  #provesLoss({ delivery, again }: DeliveryMail): boolean {
+    return delivery.redelivered && !again && !this.#options.queue.holdsByLease;
   }
 
   /** After the commit: the world follows the records. */

@@ -129,6 +129,7 @@ export const wrapStatements = (
 
 const wrapQueue = (queue: Queue, pass: Pass, flush: () => Promise<unknown>): Queue => ({
   name: queue.name,
+  holdsByLease: queue.holdsByLease,
   deadLetters: queue.deadLetters,
   publish: (submission) => queue.publish(submission),
   depth: () => queue.depth(),

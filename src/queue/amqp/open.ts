@@ -82,6 +82,7 @@ const queueOf = ({ log, tls, patience, upkeep, address, declaration, publisher }
     translated(publisher.publish(toDeadLetter(topology, message, error, Date.now()), { patience }));
   return {
     name: address.name,
+    holdsByLease: false,
     publish: (submission) => accepted(publisher.publish(toSubmission(topology, submission), { patience })),
     consume: (consumerOptions) => {
       const consumer = new AmqpConsumer({ address, tls, log, declaration, upkeep, bury }, consumerOptions);

@@ -26,6 +26,7 @@ const silent: EmbeddedLog = { info() {}, warn() {} };
  * it. A message is durable when `publish` resolves, and goes back when the worker that holds it dies.
  */
 export class EmbeddedQueue implements Queue {
+  readonly holdsByLease = true;
   readonly name: string;
   readonly #db: Database;
   readonly #settings: ConsumerSettings;
