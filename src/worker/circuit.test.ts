@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { error, ok, testClock } from '../../test/harness/engine.ts';
 import type { CallResult } from '../engine/run.ts';
 import { Circuit } from './circuit.ts';
@@ -143,6 +143,8 @@ test('calls that began before the receiver went away say nothing of how it is no
   await call(ok());
   for (const [index, ticket] of early.entries()) await circuit.end(ticket, `early${index}`, away);
   expect(circuit).toMatchObject({ away: undefined, admits: true });
+  circuit.begin();
+  expect(circuit.admits).toBe(false); // none of them made room
 });
 
 test('many that fail in the same moment open it once', async () => {
@@ -158,6 +160,9 @@ test('a clock that is set back delays no probe', async () => {
   await fail(5);
   untilProbe();
   clock.at -= 3_600_000;
+  const anHourAgo = Date.now() - 3_600_000;
+  const set = vi.spyOn(Date, 'now').mockReturnValue(anHourAgo);
+  onTestFinished(() => set.mockRestore());
   await call(ok());
   expect(circuit.away).toBeUndefined();
 });
