@@ -85,6 +85,8 @@ export class Held {
 
   #alignAlarms(now: number, post: (incident: Incident) => void): void {
     const timers = isFinal(this.run) ? {} : this.run.timers;
+    // A clock that was set back since makes no wait longer than it was.
+    const since = Math.max(now, this.run.updatedAt);
     for (const [timer, alarm] of this.#alarms) {
       if (timers[timer]?.at === alarm.at) continue;
       alarm.cancel();
@@ -92,7 +94,7 @@ export class Held {
     }
     for (const [timer, { at }] of Object.entries(timers)) {
       if (this.#alarms.has(timer)) continue;
-      const cancel = this.#scheduler.after(at - now, () => post({ type: 'due', timer, at }));
+      const cancel = this.#scheduler.after(at - since, () => post({ type: 'due', timer, at }));
       this.#alarms.set(timer, { at, cancel });
     }
   }

@@ -109,6 +109,7 @@ export class EmbeddedConsumer implements Consumer {
   async #fetch(): Promise<void> {
     const room = this.#options.prefetch - this.#inHand.size;
     if (room <= 0) return;
+    await this.#shortenLaps();
     const next = this.#nextVisible();
     if (next === undefined) return;
     if (next > this.#now()) return this.#wakeAt(next);
@@ -120,6 +121,16 @@ export class EmbeddedConsumer implements Consumer {
     for (const row of rows) this.#inHand.add(row.seq);
     for (const row of rows) this.#options.onDelivery(this.#delivery(row));
     if (rows.length > 0) this.#again = true; // until nothing is left, or no room
+  }
+
+  /** Nobody waits longer than a lap: a message that would has been on its way when the clock was set back. */
+  async #shortenLaps(): Promise<void> {
+    const latest = this.#now() + this.#lapMs;
+    const far = 'holder IS NULL AND visible_at > :latest';
+    if (this.#db.get(`SELECT 1 FROM messages WHERE ${far} LIMIT 1`, { latest }) === undefined) return;
+    await this.#db.write(() =>
+      this.#db.run(`UPDATE messages SET visible_at = :latest WHERE ${far}`, { latest }),
+    );
   }
 
   #nextVisible(): number | undefined {

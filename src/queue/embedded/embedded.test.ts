@@ -83,6 +83,20 @@ describe('the clock', () => {
     expect((await next()).message.id).toBe('b');
   });
 
+  test('that is set back by an hour makes no lap longer than it is', async () => {
+    let now = Date.now();
+    const { queue } = open({ now: () => now, lapMs: 200 });
+    await publish(queue, 'a');
+    const { next, consumer } = inbox(queue);
+    (await next()).later();
+    await vi.waitFor(async () => expect(await queue.depth()).toMatchObject({ waiting: 1 }));
+    await consumer.stop();
+    now -= 3_600_000;
+    const tick = setInterval(() => (now += 10), 10);
+    onTestFinished(() => clearInterval(tick));
+    expect((await inbox(queue).next()).message.id).toBe('a');
+  });
+
   test('is never asked to wake the queue later than a timer can last: a lap may take a month', async () => {
     const { queue } = open({ lapMs: 30 * 86_400_000 });
     await publish(queue, 'a');
