@@ -1,3 +1,4 @@
+import { messageOf } from '../src/engine/errors.ts';
 import { Crew } from './crew.ts';
 import type { Disk } from './disk.ts';
 import { People } from './people.ts';
@@ -25,7 +26,11 @@ export const play = async (scenario: Scenario, disk: Disk): Promise<History> => 
   const crew = new Crew(world, scenario);
   const people = new People(world);
   const script = new Script(world, crew, people, scenario);
-  await world.time.pass(() => script.isOver());
+  try {
+    await world.time.pass(() => script.isOver());
+  } catch (error) {
+    world.journal.violate(`nobody caught: ${messageOf(error)}`);
+  }
   if (!script.isSettled) world.journal.violate('unsettled: messages or runs are left over');
   judge(world, people.accepted);
   crew.dismiss();

@@ -7,5 +7,11 @@ Error.stackTraceLimit = 0; // nobody reads them, and they were a tenth of the ti
 
 parentPort!.on('message', (batch: Batch) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-  void playBatch(batch).then((result) => parentPort!.postMessage(result));
+  const tell = playBatch(batch).then((result) => parentPort!.postMessage(result));
+  tell.catch((error: unknown) => setImmediate(() => fail(error)));
 });
+
+/** Outside of every promise: it ends the thread, and the main one hears of it. */
+const fail = (error: unknown): never => {
+  throw error;
+};
