@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
+import type { Machine } from '../../engine/machine.ts';
 import { choose } from '../choose.ts';
 import { defineCommand } from '../command.ts';
 import { openCatalogue } from '../compose.ts';
+import { parseDuration } from '../duration.ts';
 import { usage } from '../exit.ts';
 import { outputOption } from '../output/format.ts';
 import { programOf } from '../prove/child.ts';
@@ -10,9 +12,10 @@ import { prove } from '../prove/prove.ts';
 
 type ProveOptions = {
   readonly queue?: string;
-  readonly input: string;
+  readonly input?: string;
   readonly only?: string[];
   readonly jobs: string;
+  readonly patience: string;
   readonly output: 'table' | 'json';
   readonly svg?: string;
   readonly list?: boolean;
@@ -31,9 +34,10 @@ export const proveCommand = defineCommand<ProveOptions, [machine?: string]>({
   options: (command) =>
     command
       .addOption(queueOption)
-      .option('--input <json>', 'what the runs are started with', '{"title":"Prove it"}')
+      .option('--input <json>', 'what the runs are started with; create-todo has one of its own')
       .option('--only <words...>', 'only cells whose name has each of these words')
       .option('--jobs <n>', 'how many cells at once: they mostly wait', String(2 * availableParallelism()))
+      .option('--patience <duration>', 'how long a system may take to recover', '1m')
       .option('--list', 'name the cells, and why some cannot happen, without running them')
       .option('--svg <file>', 'draw the matrix as well')
       .addOption(outputOption(['table', 'json'])),
@@ -46,24 +50,27 @@ export const proveCommand = defineCommand<ProveOptions, [machine?: string]>({
   ],
   run: async ({ io, settings }, options, [name]) => {
     const registry = await openCatalogue(settings);
+    const machine = choose(registry, name);
     return prove({
       ...options,
       io,
       settings,
       registry,
-      machine: choose(registry, name),
-      input: parsedInput(options.input),
+      machine,
+      input: inputOf(machine, options.input),
       program: programOf('worker-program'),
       queue: options.queue,
       only: options.only ?? [],
       jobs: parsedJobs(options.jobs),
+      patience: parsedPatience(options.patience),
       svg: options.svg,
       list: options.list ?? false,
     });
   },
 });
 
-const parsedInput = (text: string): unknown => {
+const inputOf = ({ id }: Machine, text: string | undefined): unknown => {
+  if (text === undefined) return id === 'create-todo' ? { title: 'Prove it' } : {};
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -74,4 +81,10 @@ const parsedInput = (text: string): unknown => {
 const parsedJobs = (text: string): number => {
   if (!/^[1-9]\d{0,2}$/.test(text)) throw usage('--jobs is not a whole number from 1 to 999');
   return Number(text);
+};
+
+const parsedPatience = (text: string): number => {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw usage('--patience is not a duration; write 30s or 5m');
+  return ms;
 };

@@ -25,6 +25,9 @@ export type Plan = {
 export const readyWord = 'ready';
 export const heldWord = 'held';
 
+/** How often a pipe is asked that does not block, in ms. */
+const askMs = 5;
+
 /**
  * Runs the worker that the parent's first message asks for. On SIGTERM it drains, then prints how often each
  * point was passed. It ends with its parent at the latest. `plant` puts a fault into it, for proving the proof.
@@ -58,7 +61,19 @@ export const receivePlan = async (): Promise<Plan> => {
 /** Nothing of this process goes on until the parent writes a byte; at its end this one ends. */
 export const standStill = (): void => {
   writeSync(1, `${heldWord}\n`);
-  if (readSync(0, Buffer.alloc(1)) === 0) process.exit(1);
+  if (readByte() === 0) process.exit(1);
+};
+
+/** A pipe that does not block says so: then it is asked again. */
+const readByte = (): number => {
+  for (;;) {
+    try {
+      return readSync(0, Buffer.alloc(1));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, askMs);
+    }
+  }
 };
 
 const note = (file: string | undefined, effect: object): void => {

@@ -29,8 +29,8 @@ const style = `
   text { font: 11px ui-sans-serif, system-ui, sans-serif; fill: #24292f }
   .title { font-size: 14px; font-weight: 600 } .queue { font-size: 12px; font-weight: 600 }
   .small { font-size: 9.5px; fill: #57606a }
-  .a { fill: #2da44e } .b { fill: #74c476 } .c { fill: #d4a72c } .d { fill: #e16f24 } .failed { fill: #cf222e }
-  .impossible { fill: none; stroke: #8c959f; stroke-opacity: .35 } .dot { fill: #ffffff }
+  .a { fill: #1a7f37 } .b { fill: #2da44e } .c { fill: #7cc68d } .d { fill: #b9dfc1 } .failed { fill: #cf222e }
+  .impossible { fill: none; stroke: #8c959f; stroke-opacity: .35 } .dot { fill: #0d1117 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .small { fill: #9198a1 }
   }`;
@@ -47,7 +47,7 @@ export const heatMap = (proof: Proof): string => {
   const { lost, phantom, doubled, repeats } = totalOf(proof.outcomes);
   const title = `${proof.machine}: ${proof.outcomes.length} cells, ${lost} lost, ${phantom} phantom, ${doubled} doubled, ${repeats} repeats`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 34}" width="${width}" role="img" aria-label="${escape(title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 50}" width="${width}" role="img" aria-label="${escape(title)}">`,
     `<style>${style}</style>`,
     text(8, 20, title, 'title'),
     ...body,
@@ -73,14 +73,12 @@ const panelOf = (proof: Proof, queue: string): { height: number; lines: string[]
   };
 };
 
-const momentHead = (moment: Moment, index: number): string[] => {
+const momentHead = (moment: Moment): string[] => {
   const x = columnOf(moment, faultKeys[0]!);
   const lines = wrapped(moments[moment], 13);
   return [
     ...lines.map((line, row) => text(x, 20 + row * 11, line, 'small')),
-    ...(index >= 0
-      ? faultKeys.map((fault) => text(columnOf(moment, fault) + 4, headHeight - 4, fault[0]!, 'small'))
-      : []),
+    ...faultKeys.map((fault) => text(columnOf(moment, fault) + 4, headHeight - 4, fault[0]!, 'small')),
   ];
 };
 
@@ -111,8 +109,8 @@ const factsOf = ({ count, seconds, problems }: Outcome): string =>
 const legend = (y: number): string => {
   const entries = [
     ['a', 'final within 1 s'],
-    ['b', '3 s'],
-    ['c', '10 s'],
+    ['b', 'within 3 s'],
+    ['c', 'within 10 s'],
     ['d', 'longer'],
     ['failed', 'lost, phantom or doubled'],
     ['impossible', 'cannot happen'],
@@ -123,8 +121,9 @@ const legend = (y: number): string => {
     x += side + 14 + label.length * 5.4;
     return key;
   });
-  const signs = faultKeys.map((fault) => `${fault[0]} ${faults[fault]}`).join('   ');
-  return [...keys, text(x + 4, y + 11, `dot: repeats under one key   ${signs}`, 'small')].join('\n');
+  const signs = faultKeys.map((fault) => `${fault[0]}: ${faults[fault]}`).join(', ');
+  const words = `dot: repeats under one key, which a receiver drops; ${signs}`;
+  return [...keys, text(8, y + 32, words, 'small')].join('\n');
 };
 
 const text = (x: number, y: number, content: string, name = ''): string =>

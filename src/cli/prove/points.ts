@@ -46,6 +46,10 @@ export const checkpoint = (wanted: readonly Point[], stop: () => void): { counts
     const passed = (counts[name] = (counts[name] ?? 0) + 1);
     return wanted.filter(({ at, n }) => at === name && n === passed);
   };
+  const stopped = <T>(value: T): T => {
+    stop();
+    return value;
+  };
   const pass: Pass = (names, work, flush) => {
     const met = [names].flat().flatMap(wantedAt);
     const stops = (when: When) => met.some((point) => point.when === when);
@@ -53,7 +57,7 @@ export const checkpoint = (wanted: readonly Point[], stop: () => void): { counts
     const result = work();
     if (stops('flushed')) void flush?.().then(stop);
     if (!stops('after')) return result;
-    if (result instanceof Promise) return result.finally(stop) as typeof result;
+    if (result instanceof Promise) return result.then(stopped) as typeof result; // what failed took no effect
     stop();
     return result;
   };

@@ -36,6 +36,8 @@ export type Request = {
   /** Only cells whose name has each of these words. */
   readonly only: readonly string[];
   readonly jobs: number;
+  /** How long a system may take to recover, in ms. */
+  readonly patience: number;
   readonly output: 'table' | 'json';
   readonly svg: string | undefined;
   /** Names the cells instead of running them. */
@@ -121,14 +123,14 @@ const runAll = async (request: Request, places: readonly Cells[]): Promise<Outco
 };
 
 const runAt = async (
-  { settings, registry, machine, input, program }: Request,
+  { settings, ...request }: Request,
   { venue, open }: Place,
   cells: readonly Cell[],
   { folder, ...pace }: Parameters<typeof runMatrix>[1] & { folder: string },
 ): Promise<void> => {
   const opened = await open(settings);
   const hasProxy = venue.queue === 'RabbitMQ' && venue.impossible.connection === undefined;
-  const world = { folder, settings: opened.settings, registry, machine, input, program, hasProxy };
+  const world = { ...request, folder, settings: opened.settings, hasProxy };
   try {
     await runMatrix({ cells, world, broker: opened.broker }, pace);
   } finally {

@@ -88,6 +88,9 @@ const printLegend = (io: Io): void => {
   print(io, '✗ failed   · cannot happen');
 };
 
+/** Not every machine has them. */
+const seenSomewhere = new Set<keyof Count>(['todos', 'alerts', 'audits', 'others']);
+
 const printCounts = (io: Io, outcomes: readonly Outcome[]): void => {
   const groups = [
     ...faultKeys.map((fault) => ({ name: fault, of: outcomes.filter(({ cell }) => cell.fault === fault) })),
@@ -99,7 +102,7 @@ const printCounts = (io: Io, outcomes: readonly Outcome[]): void => {
     ...groups.map(({ name }) => ({ head: name.toUpperCase(), align: 'right' as const })),
   ];
   const shown = (Object.keys(nothingSeen) as (keyof Count)[]).filter(
-    (name) => name !== 'others' || counts.some(({ others }) => others > 0),
+    (name) => !seenSomewhere.has(name) || counts.some((count) => count[name] > 0),
   );
   printTable(io, columns, [
     ['cells', ...groups.map(({ of }) => String(of.length))],

@@ -1,7 +1,7 @@
 /** One cell: bring a worker to the step, strike, let it recover by itself, count. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../engine/errors.ts';
-import type { Transition } from '../../engine/run.ts';
+import type { Run, Transition } from '../../engine/run.ts';
 import type { Mark } from '../output/run.ts';
 import type { BrokerOutage } from './broker-outage.ts';
 import { faults, isCancel, lastRow, moments } from './cells.ts';
@@ -12,7 +12,7 @@ import { holderOf, scriptAfter, scriptOf, stopsOf } from './scenario.ts';
 import type { Holder } from './scenario.ts';
 import { openSite } from './site.ts';
 import type { Site, World } from './site.ts';
-import { verdictOf } from './verdict.ts';
+import { phantomsOf, verdictOf } from './verdict.ts';
 import type { Count, Problem } from './verdict.ts';
 
 /** What a run went through, for a person who wants to know why. */
@@ -35,9 +35,8 @@ export type Outcome = {
 /** Several at once, so that the runs of a cell meet the fault in different stages. */
 const submissions = 3;
 
-/** How long a worker may take to its step, and a system to its end, in ms. The second is long: a broker starts. */
-const reachMs = 45_000;
-const recoverMs = 60_000;
+/** How long a worker may take to its step, in ms: on a busy machine its start alone takes seconds. */
+const reachMs = 60_000;
 
 /** How long the receiver is away, in ms: calls meet it dead. */
 const awayMs = 300;
@@ -52,6 +51,13 @@ type Play = {
   readonly alertSeen: Promise<void> | undefined;
   readonly outage: BrokerOutage | undefined;
   readonly marks: Mark[];
+};
+
+/** How it went until everything was final, or until it did not. */
+type Course = {
+  readonly seconds: number | undefined;
+  readonly early: readonly Problem[];
+  readonly failures: readonly Problem[];
 };
 
 /** What stands still, and what is yet to be done once the fault has struck. */
@@ -73,18 +79,20 @@ export const runCell = async (cell: Cell, world: World, outage?: BrokerOutage): 
 };
 
 const perform = async (play: Play): Promise<Outcome> => {
+  let early: Problem[] = [];
   try {
     const scene = await within(reachMs, reach(play), 'the worker never came to this point');
     const struck = performance.now();
     await strike(play, scene);
+    if (play.cell.fault === 'worker') early = await phantomsNow(play);
     await scene.afterwards?.();
     const worker = await successor(play);
-    await within(recoverMs, play.site.untilFinal(play.ids), 'not every run is final');
+    await within(play.world.patience, play.site.untilFinal(play.ids), 'not every run is final');
     const seconds = (performance.now() - struck) / 1000;
     await empty(play, worker);
-    return await judge(play, seconds, []);
+    return await judge(play, { seconds, early, failures: [] });
   } catch (error) {
-    return judge(play, undefined, [{ run: undefined, text: messageOf(error) }]);
+    return judge(play, { seconds: undefined, early, failures: [{ run: undefined, text: messageOf(error) }] });
   }
 };
 
@@ -116,6 +124,7 @@ const askToLeave = async (worker: Child): Promise<void> => {
 const reachCancel = async (play: Play): Promise<Scene> => {
   const { cell, site, ids, worker } = play;
   await site.untilIn(lastRow(cell.route).from!, ids.length);
+  for (const { name } of cell.route.callsBefore) await site.untilMade(name, ids.length);
   if (cell.moment === 'before') return { release: () => {}, afterwards: () => cancelAll(play) };
   if (cell.moment === 'inside') return standInCancel(play);
   await cancelAll(play);
@@ -159,22 +168,22 @@ const strike = async ({ cell, site, worker, outage, marks }: Play, { release }: 
 };
 
 /** The worker itself where it lives on, or another one. */
-const successor = async ({ cell, site, worker, marks }: Play): Promise<Child> => {
+const successor = async ({ cell, world, site, worker, marks }: Play): Promise<Child> => {
   if (cell.fault !== 'worker' && cell.moment !== 'draining') return worker;
-  const { code } = await within(recoverMs, worker.exited, 'the worker does not leave');
+  const { code } = await within(world.patience, worker.exited, 'the worker does not leave');
   if (cell.fault !== 'worker' && code !== 0) throw new Error(`the worker left with exit code ${code}`);
   marks.push({ at: Date.now(), text: 'another worker starts' });
   return site.startWorker({ script: scriptAfter(cell.route) });
 };
 
 /** Acks get lost with a connection: then the message comes again, and one more worker acks it. */
-const empty = async ({ site, cell }: Play, first: Child): Promise<void> => {
+const empty = async ({ site, cell, world }: Play, first: Child): Promise<void> => {
   let worker = first;
   for (let tries = 1; tries <= 3; tries++) {
-    await within(recoverMs, noneReady(site), 'messages stay in the queue');
-    await within(recoverMs, worker.ready, 'the worker does not start');
+    await within(world.patience, noneReady(site), 'messages stay in the queue');
+    await within(world.patience, worker.ready, 'the worker does not start');
     worker.process.kill('SIGTERM');
-    const { code, signal } = await within(recoverMs, worker.exited, 'the worker does not leave');
+    const { code, signal } = await within(world.patience, worker.exited, 'the worker does not leave');
     if (code !== 0) throw new Error(`the worker left with ${signal ?? `exit code ${code}`}`);
     if ((await site.left()).messages === 0) return;
     worker = site.startWorker({ script: scriptAfter(cell.route) });
@@ -185,12 +194,21 @@ const noneReady = async (site: Site): Promise<void> => {
   while ((await site.left()).messages > 0) await delay(50);
 };
 
+const phantomsNow = async ({ world, site }: Play): Promise<Problem[]> =>
+  phantomsOf(world.machine, {
+    runs: await runsOf(site),
+    todos: site.todos(),
+    effects: await site.effects(),
+  });
+
+const runsOf = async ({ store }: Site): Promise<Map<string, Run>> =>
+  new Map((await store.list({ limit: 1000 })).map((run) => [run.id, run]));
+
 const judge = async (
   { cell, world, site, ids, marks }: Play,
-  seconds: number | undefined,
-  failures: readonly Problem[],
+  { seconds, early, failures }: Course,
 ): Promise<Outcome> => {
-  const runs = new Map((await site.store.list({ limit: 1000 })).map((run) => [run.id, run]));
+  const runs = await runsOf(site);
   const histories = new Map<string, readonly Transition[]>();
   for (const id of runs.keys()) histories.set(id, await site.store.history(id));
   const left = await site.left();
@@ -201,6 +219,7 @@ const judge = async (
     histories,
     todos: site.todos(),
     effects: await site.effects(),
+    early,
     left,
   });
   const all = [...failures, ...problems];

@@ -31,6 +31,8 @@ export type World = {
   readonly registry: Registry;
   readonly machine: Machine;
   readonly input: unknown;
+  /** How long a system may take to recover, in ms. */
+  readonly patience: number;
   /** The program that is the worker. */
   readonly program: string;
   /** Nothing stands between a worker and a broker that is reached by TLS. */
@@ -137,6 +139,19 @@ export class Site {
     }
   }
 
+  /** Where a call's answer is withheld: its effect took place. */
+  async untilMade(call: string, count: number): Promise<void> {
+    while (this.#made(call) < count) await delay(askMs);
+  }
+
+  #made(call: string): number {
+    return this.#madeCalls().filter((effect) => effect.call === call).length;
+  }
+
+  #madeCalls(): { call: string; key: string }[] {
+    return readLines(this.#parts.effects);
+  }
+
   async untilFinal(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       for (;;) {
@@ -163,9 +178,8 @@ export class Site {
 
   /** Counted at the receiving ends where they are ours, and where the call was made elsewhere. Repeats are there too. */
   async effects(): Promise<SeenEffect[]> {
-    const atCaller = readLines<{ call: string; key: string }>(this.#parts.effects);
     if (this.#world.machine.id !== 'create-todo')
-      return atCaller.map(({ call, key }) => ({ call, key, run: runOfKey(key) }));
+      return this.#madeCalls().map(({ call, key }) => ({ call, key, run: runOfKey(key) }));
     const audits = this.receiver.entries().map(({ key, run }) => ({ key, run, call: 'sendAudit' }));
     const source = this.#alertSource();
     const { alerts } = await source.read(1000);

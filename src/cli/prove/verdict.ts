@@ -12,6 +12,8 @@ export type Sighting = {
   readonly histories: ReadonlyMap<string, readonly Transition[]>;
   readonly todos: readonly string[];
   readonly effects: readonly SeenEffect[];
+  /** Phantoms that were seen right after the crash: a run that comes later does not undo them. */
+  readonly early: readonly Problem[];
   /** Those left in the queue, and dead letters: there must be none. */
   readonly left: { readonly messages: number; readonly dead: number };
 };
@@ -49,9 +51,9 @@ export const nothingSeen: Count = {
 export type Problem = { readonly run: string | undefined; readonly text: string };
 
 export const verdictOf = (machine: Machine, seen: Sighting): { count: Count; problems: Problem[] } => {
-  const distinct = [...new Map(seen.effects.map((effect) => [effect.key, effect])).values()];
+  const distinct = distinctOf(seen.effects);
   const lost = seen.accepted.flatMap((id) => lossesOf(machine, seen, id));
-  const phantom = distinct.flatMap((effect) => phantomOf(machine, seen, effect));
+  const phantom = [...seen.early, ...phantomsOf(machine, seen)];
   const doubled = doublesOf(distinct);
   const countOf = (call: string) => distinct.filter((effect) => effect.call === call).length;
   const alerts = countOf('sendAlert');
@@ -90,12 +92,23 @@ const lossesOf = (machine: Machine, seen: Sighting, id: string): Problem[] => {
   ];
 };
 
-const phantomOf = (machine: Machine, seen: Sighting, { call, run: id, key }: SeenEffect): Problem[] => {
-  const run = seen.runs.get(id);
-  const asked = Object.keys(run?.attempts ?? {}).some((one) => machine.calls.get(one)?.name === call);
-  const hasTodo = machine.id !== 'create-todo' || seen.todos.includes(id);
-  return asked && hasTodo ? [] : [{ run: id, text: `phantom: ${key}, which nothing in the store asked for` }];
-};
+/** Effects that nothing in the store asked for. There must be none at any time, not even right after a crash. */
+export const phantomsOf = (
+  machine: Machine,
+  { runs, todos, effects }: Pick<Sighting, 'runs' | 'todos' | 'effects'>,
+): Problem[] =>
+  distinctOf(effects).flatMap(({ call, run: id, key }) => {
+    const asked = Object.keys(runs.get(id)?.attempts ?? {});
+    const wasAsked = asked.some((one) => machine.calls.get(one)?.name === call);
+    const hasTodo = machine.id !== 'create-todo' || todos.includes(id);
+    return wasAsked && hasTodo
+      ? []
+      : [{ run: id, text: `phantom: ${key}, which nothing in the store asked for` }];
+  });
+
+const distinctOf = (effects: readonly SeenEffect[]): SeenEffect[] => [
+  ...new Map(effects.map((effect) => [effect.key, effect])).values(),
+];
 
 const doublesOf = (distinct: readonly SeenEffect[]): Problem[] => {
   const first = new Map<string, string>();
