@@ -1,5 +1,7 @@
 /** The machine that a worker runs on: its files, its clock, its limits. Each fault gives one line, and loses nothing accepted. */
-import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { openQueue } from '../src/cli/compose.ts';
 import { quiet } from '../src/cli/log.ts';
@@ -94,5 +96,52 @@ describe('a store that is taken away from a running worker', () => {
     rmSync(ends.settings.store);
     const refusal = expect.stringMatching(/^not accepted: .* was deleted or replaced/) as string;
     await expect(queue.publish(submission)).rejects.toMatchObject({ kind: 'unavailable', message: refusal });
+  });
+});
+
+/** A library that makes fsync fail as a dying disk does, for as long as the file `switch` exists. */
+const brokenFsync = (): { env: Record<string, string>; fail: () => void; mend: () => void } => {
+  const folder = tempDir();
+  const file = (name: string) => path.join(folder, name);
+  const wrap = (name: string) => `int ${name}(int fd) {
+    if (access("${file('switch')}", F_OK) == 0) { errno = EIO; return -1; }
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "${name}"))(fd);
+  }`;
+  const head = ['errno', 'dlfcn', 'unistd'].map((name) => `#include <${name}.h>`);
+  writeFileSync(
+    file('fsync.c'),
+    ['#define _GNU_SOURCE', ...head, wrap('fsync'), wrap('fdatasync')].join('\n'),
+  );
+  execFileSync('cc', ['-shared', '-fPIC', '-o', file('fsync.so'), file('fsync.c'), '-ldl']);
+  return {
+    env: { LD_PRELOAD: file('fsync.so') },
+    fail: () => writeFileSync(file('switch'), ''),
+    mend: () => rmSync(file('switch')),
+  };
+};
+
+describe.runIf(process.platform === 'linux')('an fsync that fails', () => {
+  test('acks nothing, is told of in one line, and loses nothing when the disk is well again', async () => {
+    const count = 20;
+    const held = gate();
+    const ends = await open({ queue: inject('amqpUrl'), onAudit: held.pass });
+    const disk = brokenFsync();
+    const worker = spawnHoldfast(['worker', ...ends.flags], { env: disk.env });
+    await worker.waitForLine(/the worker runs/);
+    const ids = await ends.submit(count);
+    await held.arrived(count);
+    disk.fail();
+    held.open();
+    await worker.waitForLine(/the store refuses a commit.*/);
+    expect((await ends.report(ids)).notDone).toHaveLength(count);
+    disk.mend();
+    await ends.untilFinal(count);
+    await leave(worker);
+    await emptied(ends);
+    expect(await ends.report(ids)).toEqual(clean(count, 0));
+    expect(await ends.left()).toEqual(nothingLeft);
+    expect(complaints(worker).filter((line) => line.includes('refuses a commit'))).toEqual([
+      expect.stringMatching(/I\/O error: check the disk/),
+    ]);
   });
 });
