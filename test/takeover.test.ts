@@ -66,7 +66,6 @@ describe.for(queues)('a worker that is killed, on %s,', ([, queue]) => {
     const held = gate();
     let isWarm = false;
     const ends = await open(queue, {
-      settings: { concurrency: 8 },
       onAudit: () => (isWarm ? held.pass() : undefined),
     });
     const doomed = await startWorker(ends);
@@ -76,10 +75,10 @@ describe.for(queues)('a worker that is killed, on %s,', ([, queue]) => {
     await held.arrived(8);
     const inFlight = arrivedAt(ends).filter((key) => !key.startsWith(first[0]!));
     const heir = await startWorker(ends);
-    const more = await ends.submit(12);
     await die(doomed);
     const killed = performance.now();
     held.open();
+    const more = await ends.submit(12);
     await ends.untilFinal(21);
     expect(performance.now() - killed).toBeLessThan(5000);
     await leave(heir);
@@ -193,8 +192,8 @@ describe('a worker that is cut off from the broker', () => {
       const broker = inject('amqpUrl');
       const proxy = await startProxy(`${broker}?${heartbeat}`);
       onTestFinished(() => proxy.close());
-      const ends = await open(broker, { settings: { concurrency: 8 }, onAudit: held.pass });
-      const ids = await ends.submit(20);
+      const ends = await open(broker, { onAudit: held.pass });
+      const ids = await ends.submit(8);
       const late = await startWorker(ends, ['--queue', proxy.url]);
       await held.arrived(8);
       const inFlight = arrivedAt(ends);
@@ -203,15 +202,15 @@ describe('a worker that is cut off from the broker', () => {
       await held.arrived(16);
       expect(arrivedAt(ends)).toEqual(inFlight); // the heir repeats what was in flight, under its keys
       held.open();
-      await ends.untilFinal(20);
+      await ends.untilFinal(8);
       expect(deliveredTimes(ends, 2)).toEqual(inFlight);
       proxy.heal();
       await leave(heir);
-      const more = await ends.submit(5);
-      await ends.untilFinal(25);
+      const more = await ends.submit(12);
+      await ends.untilFinal(20);
       await leave(late);
       await emptied(ends);
-      expect(await ends.report([...ids, ...more])).toEqual(clean(25, 8));
+      expect(await ends.report([...ids, ...more])).toEqual(clean(20, 8));
       expect(await ends.left()).toEqual(nothingLeft);
     },
   );
