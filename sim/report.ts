@@ -2,6 +2,9 @@ import { whole } from '../bench/table.ts';
 import type { Failure } from './batch.ts';
 import type { Sum } from './simulation.ts';
 
+/** How many lines of a timeline are shown. */
+const shownAtEachEnd = 100;
+
 /** `12,500 histories, 174,000 transitions, 310 histories/s` */
 export const progressLine = ({ histories, transitions, elapsed }: Sum): string =>
   `${whole(histories)} histories, ${whole(transitions)} transitions, ${whole((histories / elapsed) * 1000)} histories/s`;
@@ -12,11 +15,21 @@ export const failureLines = ({ seed, path, after, scenario, violations, lines }:
   ...violations.map((violation) => `  ${violation}`),
   '',
   'The shortest history that still breaks it, in ms:',
-  ...lines.map(timelineRow),
+  ...ends(lines).map(timelineRow),
   '',
   `Its scenario: ${JSON.stringify(scenario)}`,
   `Again: npm run simulate -- --seed ${seed} --path ${path}`,
 ];
+
+/** A worker that goes round in circles writes a long journal. */
+const ends = (lines: readonly string[]): readonly string[] =>
+  lines.length <= 2 * shownAtEachEnd
+    ? lines
+    : [
+        ...lines.slice(0, shownAtEachEnd),
+        `…\t\t${whole(lines.length - 2 * shownAtEachEnd)} lines more`,
+        ...lines.slice(-shownAtEachEnd),
+      ];
 
 const timelineRow = (line: string): string => {
   const [at = '', who = '', what = ''] = line.split('\t');
