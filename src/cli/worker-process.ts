@@ -50,10 +50,11 @@ export const startWorkerProcess = (settings: WorkerProcessSettings): WorkerProce
     if (asked) return new Promise<never>(() => {});
     throw new Error(`the worker ended by itself (exit code ${String(code)}): ${said.trim()}`);
   });
-  failed.catch(() => {});
+  const runs = Promise.race([running.promise, failed]);
+  for (const promise of [runs, failed]) promise.catch(() => {}); // nobody may be waiting
   return {
     pid: child.pid!,
-    runs: Promise.race([running.promise, failed]),
+    runs,
     signal: (signal) => void child.kill(signal),
     crash: () => end('SIGKILL'),
     drain: () => end('SIGTERM'),
