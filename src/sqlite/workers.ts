@@ -23,6 +23,14 @@ export const joinWorkers = (db: Database, id: string, expiresAt: number, host: H
 export const renewLease = (db: Database, id: string, expiresAt: number): boolean =>
   db.run('UPDATE workers SET expires_at = :expiresAt WHERE id = :id', { id, expiresAt }) === 1;
 
+/**
+ * No lease ends later than `latest`, which is a lease's length from now: one that does was taken before the clock was
+ * set back. The worker that took it, if it lives, renews it.
+ */
+export const shortenLeases = (db: Database, latest: number): void => {
+  db.run('UPDATE workers SET expires_at = :latest WHERE expires_at > :latest', { latest });
+};
+
 export const holdsLease = (db: Database, id: string): boolean =>
   db.get('SELECT 1 FROM workers WHERE id = :id', { id }) !== undefined;
 

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { tempDir } from '../../../test/harness/tmp.ts';
 import { openDatabase } from '../../sqlite/database.ts';
 import type { Database } from '../../sqlite/database.ts';
+import { leaseMs } from '../../sqlite/workers.ts';
 import { describeStore } from '../store.suite.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
@@ -28,4 +31,24 @@ describeStore('the SQLite store', async () => {
       rmSync(folder, { recursive: true });
     },
   };
+});
+
+test('a lease that was taken before the clock was set back ends within a lease', async () => {
+  const db = openDatabase(join(tempDir(), 'store.db'));
+  onTestFinished(() => db.close());
+  let now = Date.UTC(2026, 0, 1);
+  const workerOf = (host: string) =>
+    new SqliteStore(db, () => now, leaseMs, { pid: 1, name: () => host, bornOf: () => 'then' });
+  const [here, elsewhere] = [workerOf('here'), workerOf('another container')];
+  await Promise.all([here.join('a'), elsewhere.join('b')]);
+  const isHeldAfter = async (ms: number) => {
+    now += ms;
+    await here.renew('a');
+    return (await elsewhere.renew('b')).held;
+  };
+  expect(await isHeldAfter(-3_600_000)).toBe(true); // it lives, and renews
+  expect(await isHeldAfter(leaseMs - 1)).toBe(true);
+  now -= 3_600_000;
+  await here.renew('a');
+  expect(await isHeldAfter(leaseMs)).toBe(false);
 });

@@ -12,6 +12,7 @@ import {
   leaseMs,
   removeWorker,
   renewLease,
+  shortenLeases,
 } from '../../sqlite/workers.ts';
 import type {
   CensusRow,
@@ -60,8 +61,10 @@ export class SqliteStore implements Store {
 
   renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
     return this.#db.write(() => {
-      const held = renewLease(this.#db, worker, this.#now() + this.#lease);
-      for (const dead of deadWorkers(this.#db, this.#now(), this.#host)) this.#bury(dead);
+      const now = this.#now();
+      const held = renewLease(this.#db, worker, now + this.#lease);
+      shortenLeases(this.#db, now + this.#lease);
+      for (const dead of deadWorkers(this.#db, now, this.#host)) this.#bury(dead);
       return { held, evicted: this.#takeEvicted(worker) };
     });
   }
