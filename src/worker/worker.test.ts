@@ -399,6 +399,31 @@ test('a write that the database refuses fails its run with the reason, and no ot
   expect((await store.history('r1')).map(({ seq }) => seq)).toEqual([1, 2]);
 });
 
+test('a store that refuses even the failure of a run is asked again now and then, until it takes it', async () => {
+  let commits = 0;
+  const { deliver, see, store, db } = await begin(
+    {},
+    {
+      wrap: wrapCommit((target, worker, changes) => {
+        commits += 1;
+        return target.commit(worker, changes);
+      }),
+    },
+  );
+  await db.write(() =>
+    db.exec("CREATE TRIGGER strict BEFORE INSERT ON transitions BEGIN SELECT raise(ABORT, 'none'); END"),
+  );
+  deliver('r1', milk);
+  await vi.waitFor(() => expect(commits).toBe(3), { timeout: 5000 });
+  await db.write(() => db.exec('DROP TRIGGER strict'));
+  await see('ack');
+  expect(await store.get('r1')).toMatchObject({
+    status: 'failed',
+    reason: expect.stringContaining('none') as string,
+  });
+  expect(commits).toBeLessThan(10);
+});
+
 test('a permanent error fails the run, and its delivery is acked', async () => {
   const { deliver, see, store } = await begin({
     sendAudit: async () => {

@@ -221,11 +221,22 @@ export class Worker {
       if (outcome.type === 'committed') continue;
       refused.add(draft.id);
       if (outcome.type === 'conflict') this.#letGo(draft.id, draft.deliveries);
-      else this.#post({ type: 'rejected', draft, error: outcome.error });
+      else this.#reject(draft, outcome.error);
     }
     for (const draft of turn.drafts.values()) if (!refused.has(draft.id)) this.#keep(draft);
     for (const id of turn.evicted) this.#letGo(id, []);
     for (const { delivery, settlement } of turn.settlements) settle(delivery, settlement, this.#options.log);
+  }
+
+  /** The run fails for it, in the next turn. Where even that is refused, the store is given time to mend. */
+  #reject(draft: Draft, error: string): void {
+    const mail: Mail = { type: 'rejected', draft, error };
+    if (draft.step?.transitions.at(-1)?.event !== 'fail') return this.#post(mail);
+    this.#options.log.error({ run: draft.id, error }, 'the store refuses to record that a run failed');
+    this.#options.scheduler.after(pauseMs, () => {
+      if (!this.#draining) this.#post(mail);
+    });
+    return undefined;
   }
 
   /** Takes the record as it was committed, and makes what goes on follow it. */
