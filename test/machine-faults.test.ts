@@ -1,15 +1,18 @@
 /** The machine that a worker runs on: its files, its clock, its limits. Each fault gives one line, and loses nothing accepted. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { openQueue } from '../src/cli/compose.ts';
 import { quiet } from '../src/cli/log.ts';
 import { openDatabase } from '../src/sqlite/database.ts';
-import { spawnHoldfast } from './harness/cli.ts';
+import type { Database } from '../src/sqlite/database.ts';
+import type { Store } from '../src/store/store.ts';
+import { spawnHoldfast, spawnNode } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
 import { clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
 import type { Ends, EndsOptions } from './harness/ends.ts';
+import { startProxy } from './harness/proxy.ts';
 import { tempDir } from './harness/tmp.ts';
 
 const open = async (options: Partial<EndsOptions> = {}): Promise<Ends> => {
@@ -145,3 +148,72 @@ describe.runIf(process.platform === 'linux')('an fsync that fails', () => {
     ]);
   });
 });
+
+/** What `ulimit -n` sets, for a process that runs: what is open stays open. */
+const limitFiles = (pid: number, count: number | 'unlimited'): void =>
+  void execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${count === 'unlimited' ? 1024 : count}:`]);
+
+describe.runIf(process.platform === 'linux')('out of file descriptors', () => {
+  test('a worker loses nothing, keeps its lease, blames nobody, and goes on when there is room', async () => {
+    const count = 50;
+    const proxy = await startProxy(inject('amqpUrl'));
+    onTestFinished(() => proxy.close());
+    const held = gate();
+    const ends = await open({ queue: proxy.url, onAudit: held.pass });
+    const worker = await startWorker(ends);
+    const [first] = await ends.submit(1);
+    await held.arrived(1); // so it is connected, and its one connection to the audit service is taken
+    limitFiles(worker.child.pid!, 1);
+    const ids = [first!, ...(await ends.submit(count - 1))];
+    await worker.waitForLine(/the audit service was not asked: this process has no file descriptor left/);
+    proxy.cut();
+    await worker.waitForLine(/RabbitMQ at .* was not asked: this process has no file descriptor left/);
+    await ends.until('the lease was renewed', renewedTwice());
+    proxy.heal();
+    held.open();
+    limitFiles(worker.child.pid!, 'unlimited');
+    await ends.untilFinal(count);
+    await leave(worker);
+    await emptied(ends);
+    const report = await ends.report(ids);
+    expect(report).toEqual(clean(count, report.tally.repeats));
+    expect(await ends.left()).toEqual(nothingLeft);
+    expect(complaints(worker).filter((line) => /lease|store/.test(line))).toEqual([]);
+  });
+
+  test('few are enough: the worker makes as many calls at once as there are', async () => {
+    const count = 50;
+    const ends = await open();
+    const worker = await startWorker(ends);
+    limitFiles(worker.child.pid!, firstFree(worker.child.pid!) + 2);
+    const ids = await ends.submit(count);
+    await ends.untilFinal(count);
+    expect(await ends.report(ids)).toEqual(clean(count, 0));
+    await leave(worker);
+  });
+
+  test('a store that cannot be opened for that says so', async () => {
+    const script = `
+      import { openSync } from 'node:fs';
+      import { openDatabase } from '${path.resolve('src/sqlite/database.ts')}';
+      try { for (;;) openSync('/dev/null'); } catch {}
+      try { openDatabase('${path.join(tempDir(), 'store.db')}'); } catch (error) { console.log(error.message); }`;
+    const opener = spawnNode(['--input-type=module', '-e', script]);
+    limitFiles(opener.child.pid!, 100);
+    await opener.waitForLine(/the store .* cannot be opened: this process has no file descriptor left/);
+  });
+});
+
+const firstFree = (pid: number): number => {
+  const taken = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let free = 0;
+  while (taken.has(free)) free += 1;
+  return free;
+};
+
+/** True when the one worker's lease was renewed twice since it was first asked. */
+const renewedTwice = () => {
+  const seen = new Set<unknown>();
+  return (_store: Store, db: Database): boolean =>
+    seen.add(db.get<{ at: number }>('SELECT expires_at AS at FROM workers')?.at).size > 2;
+};

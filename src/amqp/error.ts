@@ -1,4 +1,4 @@
-import { messageOf } from '../engine/errors.ts';
+import { messageOf, shortageOf } from '../engine/errors.ts';
 import { tlsProblem } from './tls.ts';
 
 /**
@@ -65,13 +65,13 @@ export const toAmqpError = (error: unknown, where: string): AmqpError => {
   const text = textOf(error);
   const refusal =
     tlsProblem(code, error, text, where) ?? refusals.find(({ when }) => when(code, text))?.says(text, where);
-  return refusal !== undefined
-    ? new AmqpError('refused', refusal, { cause: error })
-    : new AmqpError(
-        'unavailable',
-        `RabbitMQ at ${where} cannot be reached (${text}): see that it runs, then try again`,
-        { cause: error },
-      );
+  if (refusal !== undefined) return new AmqpError('refused', refusal, { cause: error });
+  const shortage = shortageOf(error);
+  const unreachable =
+    shortage === undefined
+      ? `cannot be reached (${text}): see that it runs, then try again`
+      : `was not asked: ${shortage}`;
+  return new AmqpError('unavailable', `RabbitMQ at ${where} ${unreachable}`, { cause: error });
 };
 
 /** The broker's own words where there are some, on one line, without the name of the user. */

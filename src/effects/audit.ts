@@ -1,7 +1,7 @@
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { RemoteCall } from '../engine/definition.ts';
-import { PermanentError, TransientError, messageOf } from '../engine/errors.ts';
+import { PermanentError, TransientError, messageOf, shortageOf } from '../engine/errors.ts';
 import type { Receipt } from '../engine/run.ts';
 import { openClient } from './http-client.ts';
 import type { ClientOptions } from './http-client.ts';
@@ -77,7 +77,7 @@ const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise
     headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKeyHeader(key) },
     body: JSON.stringify(entry),
   }).catch((error: unknown) => {
-    throw new TransientError(`the audit service did not answer: ${messageOf(error)}`, { cause: error });
+    throw new TransientError(unanswered(error), { cause: error });
   });
   const { statusCode: status } = answer;
   if (status >= 200 && status < 300) {
@@ -86,6 +86,13 @@ const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise
   }
   const excerpt = await readExcerpt(answer.body);
   throw refusal(status, excerpt, answer.headers['retry-after']);
+};
+
+const unanswered = (error: unknown): string => {
+  const shortage = shortageOf(error);
+  return shortage === undefined
+    ? `the audit service did not answer: ${messageOf(error)}`
+    : `the audit service was not asked: ${shortage}`;
 };
 
 /** What an answer that is no success means to a run. */

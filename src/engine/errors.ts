@@ -36,6 +36,17 @@ export const messageOf = (error: unknown): string => {
   return error.message || error.name;
 };
 
+const shortages: Readonly<Record<string, string>> = {
+  EMFILE: 'this process has no file descriptor left: raise its limit (ulimit -n)',
+  ENFILE: 'this machine has no file descriptor left: raise its limit (fs.file-max)',
+};
+
+/** What is missing here, and what to do: whoever was to be reached or opened is not to blame. */
+export const shortageOf = (error: unknown): string | undefined => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return shortages[code];
+};
+
 /** An error as data. Anything that is not known to be permanent may pass, so it is transient. */
 export const failure = (error: unknown): CallResult => ({
   ok: false,

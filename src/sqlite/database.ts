@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type { Database as Connection, Statement } from 'better-sqlite3';
+import { shortageOf } from '../engine/errors.ts';
 import { concernsFile, DatabaseError, explain, gone } from './errors.ts';
 import { migrate, versionOf } from './migrations.ts';
 import { rememberPlace } from './place.ts';
@@ -218,7 +219,13 @@ const inMemory = ':memory:';
 const createPrivate = (path: string): void => {
   try {
     closeSync(openSync(path, 'wx', 0o600));
-  } catch {
+  } catch (error) {
+    // SQLite would not say why it cannot be opened.
+    const shortage = shortageOf(error);
+    if (shortage !== undefined)
+      throw new DatabaseError('unavailable', `the store ${path} cannot be opened: ${shortage}`, {
+        cause: error,
+      });
     // It exists, or SQLite says what is wrong with its place.
   }
 };

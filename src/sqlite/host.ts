@@ -7,7 +7,10 @@ export type Host = {
   /** The process that asks. */
   readonly pid: number;
   name(): string;
-  /** What tells a process from a later one with the same pid; nothing when there is no such process. */
+  /**
+   * What tells a process from a later one with the same pid; nothing when there is no such process, and the empty
+   * text when that cannot be told.
+   */
   bornOf(pid: number): string | undefined;
 };
 
@@ -30,10 +33,14 @@ const bornOf = (pid: number): string | undefined => {
       .replace(/^.*\) /s, '')
       .split(' ');
     return fields[0] === 'Z' ? undefined : `${bootId()} ${fields[19]}`;
-  } catch {
-    return undefined;
+  } catch (error) {
+    return saysNoSuchProcess(error) ? undefined : ''; // out of file descriptors, every process would seem dead
   }
 };
+
+/** ESRCH: it ended between the opening of the file and its reading. */
+const saysNoSuchProcess = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
 
 let knownBootId: string | undefined;
 const bootId = (): string => (knownBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
@@ -46,8 +53,8 @@ const bornByPs = (pid: number): string | undefined => {
         env: { LC_ALL: 'C' },
       }).trim() || undefined
     );
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'status' in error && error.status === 1 ? undefined : '';
   }
 };
 

@@ -92,6 +92,20 @@ describe('a worker of this host', () => {
   });
 });
 
+test.runIf(process.platform === 'linux')(
+  'out of file descriptors, no process is taken for dead, oneself included',
+  async () => {
+    const { join, dead } = open();
+    await join('a');
+    const isShort = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+    vi.mocked(readFileSync).mockImplementationOnce(() => {
+      throw isShort;
+    });
+    expect(dead()).toEqual([]);
+    expect(dead(now + leaseMs)).toEqual(['a']);
+  },
+);
+
 describe('a worker whose pid means nothing here', () => {
   test('because it is of another host is dead only when its lease has run out', async () => {
     const { join, pretend, dead } = open();

@@ -48,5 +48,8 @@ export const deadWorkers = (db: Database, now: number, host: Host = thisHost): s
 type WorkerRow = { id: string; host: string; pid: number; born: string; expires_at: number };
 
 /** A process that nothing is known of is judged by its lease alone. */
-const isGone = ({ host: name, pid, born }: WorkerRow, host: Host): boolean =>
-  name === host.name() && born !== '' && host.bornOf(pid) !== born;
+const isGone = ({ host: name, pid, born }: WorkerRow, host: Host): boolean => {
+  if (name !== host.name() || born === '') return false;
+  const seen = host.bornOf(pid);
+  return seen !== '' && seen !== born;
+};

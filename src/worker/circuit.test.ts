@@ -58,7 +58,7 @@ test('calls of five runs that fail in a row say that the receiver is away, and n
     nextProbeAt: clock.at + 100,
   });
   expect(circuit.admits).toBe(false);
-  expect(said).toEqual(['the receiver is away: its calls wait, and one at a time tries it']);
+  expect(said).toEqual(['no call gets through to the receiver: they wait, and one at a time tries it']);
 });
 
 test.each([
@@ -124,7 +124,7 @@ test('a probe that is answered lets calls through again, few at first', async ()
   untilProbe();
   await call(ok());
   expect(circuit.away).toBeUndefined();
-  expect(said.at(-1)).toBe('the receiver is back: its calls go on, few at first');
+  expect(said.at(-1)).toBe('calls get through to the receiver again: they go on, few at first');
   const first = circuit.begin();
   expect(circuit.admits).toBe(false);
   await circuit.end(first, 'a', ok());

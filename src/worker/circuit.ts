@@ -107,7 +107,7 @@ export class Circuit {
       this.#nextEra();
       log.warn(
         { ...call, error: result.message },
-        'the receiver is away: its calls wait, and one at a time tries it',
+        'no call gets through to the receiver: they wait, and one at a time tries it',
       );
     }
     this.#waitForProbe(result, this.#away?.since ?? clock.now());
@@ -122,7 +122,7 @@ export class Circuit {
     this.#ramp.restart();
     log.info(
       { ...call, awayMs: clock.now() - since, probes: this.#probes + 1 },
-      'the receiver is back: its calls go on, few at first',
+      'calls get through to the receiver again: they go on, few at first',
     );
   }
 

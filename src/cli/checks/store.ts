@@ -114,9 +114,9 @@ const outagesOf = (outages: readonly Outage[], now: number): Finding[] =>
   outages.map(({ machine, call, since, nextProbeAt, waiting, error }) =>
     warn(
       'outage',
-      `the receiver of ${safe(machine)}’s ${safe(call)} is away for ${age(since, now)}, ${runs(waiting)} waiting, ` +
+      `no call of ${safe(machine)}’s ${safe(call)} gets through for ${age(since, now)}, ${runs(waiting)} waiting, ` +
         `next probe ${nextProbeAt > now ? `in ${formatDuration(nextProbeAt - now)}` : 'under way'}: ${safe(error)}`,
-      'see that it runs; what waits goes on by itself when it answers',
+      'see that its receiver runs; what waits goes on by itself when it answers',
     ),
   );
 

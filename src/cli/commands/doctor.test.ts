@@ -89,7 +89,7 @@ test('a receiver that is away is a warning with all that is known of it', async 
   expect(found('outage')).toMatchObject({
     level: 'warn',
     says: expect.stringMatching(
-      /create-todo’s sendAudit is away for 5 min 0 s, 99999 runs waiting, next probe under way: .*HTTP 503/,
+      /create-todo’s sendAudit gets through for 5 min 0 s, 99999 runs waiting, next probe under way: .*HTTP 503/,
     ),
   });
 });
