@@ -87,13 +87,13 @@ const columnOf = (moment: Moment, fault: Fault): number =>
 
 const square = (cell: Cell, y: number, outcome: Outcome | undefined): string => {
   const x = columnOf(cell.moment, cell.fault);
-  const told = outcome ? factsOf(outcome) : (cell.impossible ?? 'not run');
+  const told = outcome ? `${cellName(cell)}: ${factsOf(outcome)}` : (cell.impossible ?? 'not run');
   const rect = `<rect class="${classOf(outcome)}" x="${x + 0.5}" y="${y + 0.5}" width="${side - 1}" height="${side - 1}" rx="2"/>`;
   const dot =
     outcome && outcome.count.repeats > 0
       ? `<circle class="dot" cx="${x + side / 2}" cy="${y + side / 2}" r="2"/>`
       : '';
-  return `<g><title>${escape(`${cellName(cell)}: ${told}`)}</title>${rect}${dot}</g>`;
+  return `<g><title>${escape(told)}</title>${rect}${dot}</g>`;
 };
 
 const classOf = (outcome: Outcome | undefined): string => {
