@@ -37,10 +37,17 @@ export class Declaration {
     return [...this.#kinds].filter(([, kind]) => kind === 'classic').map(([queue]) => queue);
   }
 
-  /** What a delivery meets on its way through `waiting` and back; nothing where this user cannot know yet. */
+  /** What the queue of submissions is; nothing where this user cannot know yet. */
   get kind(): QueueKind | undefined {
-    const { runs, waiting } = this.topology;
-    return this.#kinds.get(waiting) === 'classic' ? 'classic' : this.#kinds.get(runs);
+    return this.#kinds.get(this.topology.runs);
+  }
+
+  /**
+   * A classic `waiting` may lose what passes through it, and a quorum queue refuses the movable limit that it takes
+   * to keep deliveries in hand instead: of the two together nothing can be consumed.
+   */
+  get isMixed(): boolean {
+    return this.kind === 'quorum' && this.#kinds.get(this.topology.waiting) === 'classic';
   }
 
   /** For a user who may not declare: what a message told of the queue that it came from. */

@@ -31,3 +31,12 @@ test('it is given up by a signal', async () => {
   giveUp.abort();
   await expect(held).rejects.toThrow('aborted');
 });
+
+test('a look that never ends is neither waited for longer than that, nor longer than the signal', async () => {
+  const hangs = () => new Promise<boolean>(() => {});
+  expect(await verifyAfterPublish(hangs, { patience: 20 })).toBe('missing');
+  const giveUp = new AbortController();
+  const held = verifyAfterPublish(hangs, { signal: giveUp.signal });
+  giveUp.abort();
+  await expect(held).rejects.toThrow('aborted');
+});

@@ -22,7 +22,7 @@ export const verifyAfterPublish = async (
 ): Promise<'seen' | 'missing'> => {
   const deadline = performance.now() + patience;
   for (let wait = pause; ; wait = Math.min(wait * 2, longestPause)) {
-    const look = await attempt(isSeen);
+    const look = await inTime(attempt(isSeen), deadline - performance.now(), signal);
     if (look.seen) return 'seen';
     const left = deadline - performance.now();
     if (left <= 0 && 'error' in look) throw look.error;
@@ -31,10 +31,21 @@ export const verifyAfterPublish = async (
   }
 };
 
+type Look = { seen: boolean } | { seen: false; error: unknown };
+
+/** A look that does not end has seen nothing when time is up. */
+const inTime = async (look: Promise<Look>, left: number, signal: AbortSignal | undefined): Promise<Look> => {
+  const over = new AbortController();
+  const ends = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
+  try {
+    return await Promise.race([look, delay(Math.max(0, left), { seen: false }, { signal: ends })]);
+  } finally {
+    over.abort();
+  }
+};
+
 /** One look that fails says nothing: the next one may succeed. */
-const attempt = async (
-  isSeen: () => boolean | Promise<boolean>,
-): Promise<{ seen: boolean } | { seen: false; error: unknown }> => {
+const attempt = async (isSeen: () => boolean | Promise<boolean>): Promise<Look> => {
   try {
     return { seen: await isSeen() };
   } catch (error) {

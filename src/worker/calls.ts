@@ -47,6 +47,8 @@ type Kind = {
   readonly circuit: Circuit;
   /** Those that have not begun, in the order in which they came. */
   readonly line: Set<Place>;
+  /** Goes through the line, once: to begin at its front for each call is to pass the gaps of all who left before. */
+  walk: Iterator<Place>;
   running: number;
 };
 
@@ -98,15 +100,16 @@ export class Calls {
       call: names,
       onRoom: () => this.#fill(kind),
     });
-    const kind: Kind = { ...names, circuit, line: new Set(), running: 0 };
+    const line = new Set<Place>();
+    const kind: Kind = { ...names, circuit, line, walk: line.values(), running: 0 };
     this.#kinds.set(name, kind);
     return kind;
   }
 
   #fill(kind: Kind): void {
-    for (const place of kind.line) {
-      if (this.#closed || kind.running >= this.#options.concurrency || !kind.circuit.admits) return;
-      kind.line.delete(place);
+    while (!this.#closed && kind.running < this.#options.concurrency && kind.circuit.admits) {
+      const place = takeFirst(kind);
+      if (!place) return;
       kind.running += 1;
       const run = this.#pass(kind, place).finally(() => {
         kind.running -= 1;
@@ -123,6 +126,15 @@ export class Calls {
     await circuit.end(ticket, place.key, result);
   }
 }
+
+const takeFirst = (kind: Kind): Place | undefined => {
+  if (kind.line.size === 0) return undefined;
+  let next = kind.walk.next();
+  if (next.done) next = (kind.walk = kind.line.values()).next(); // it had come to the end before these came
+  if (next.done) return undefined;
+  kind.line.delete(next.value);
+  return next.value;
+};
 
 class Place implements OngoingCall {
   readonly #wanted: WantedCall;

@@ -191,3 +191,12 @@ test('a receiver that takes no more than so many at once is slowed down for, and
   expect(circuit.away).toBeDefined();
   expect(said).toHaveLength(3);
 });
+
+test('once it is closed, no alarm is set any more, whatever the calls that still run bring', async () => {
+  const { circuit, call, fail, untilProbe, alarms } = open();
+  await fail(5);
+  untilProbe();
+  circuit.close();
+  await call(away);
+  expect(alarms).toEqual([]);
+});

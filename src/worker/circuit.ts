@@ -46,6 +46,7 @@ export class Circuit {
   #mayProbe = false;
   #era = 0;
   #running = 0;
+  #isClosed = false;
   #cancelProbe = () => {};
 
   constructor(options: CircuitOptions) {
@@ -80,6 +81,7 @@ export class Circuit {
 
   /** No more probes. */
   close(): void {
+    this.#isClosed = true;
     this.#cancelProbe();
   }
 
@@ -137,7 +139,8 @@ export class Circuit {
     // Workers that lost a receiver together do not come back together.
     const pause = Math.max(ceiling * (0.5 + clock.random() / 2), Math.min(retryAfter, probing.cap));
     this.#away = { since, error: message, nextProbeAt: clock.now() + Math.ceil(pause) };
-    this.#cancelProbe = scheduler.after(pause, () => this.#probe());
+    // A call that ends after that must not keep the process until a probe that nobody makes.
+    if (!this.#isClosed) this.#cancelProbe = scheduler.after(pause, () => this.#probe());
   }
 
   #probe(): void {

@@ -14,6 +14,7 @@ import { createTodo } from '../machines/create-todo.ts';
 import { createRegistry } from '../machines/registry.ts';
 import type { ConsumerOptions, Delivery, Queue } from '../queue/queue.ts';
 import { openDatabase } from '../sqlite/database.ts';
+import { gone } from '../sqlite/errors.ts';
 import { SqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { eventLoop } from './scheduler.ts';
@@ -378,6 +379,27 @@ describe('a store that refuses a commit', () => {
     deliver('r1', milk);
     await worker.drain();
   });
+});
+
+test('a store that is gone keeps no worker from draining, whoever waits for a turn just then', async () => {
+  const looked = Promise.withResolvers<void>();
+  let isCommitting = false;
+  const wrap = replacing((store) => ({
+    resume: async (...args) => {
+      if (isCommitting) setImmediate(looked.resolve); // when the look waits for what it found to be dealt with
+      return store.resume(...args);
+    },
+    commit: async () => {
+      isCommitting = true;
+      await looked.promise;
+      throw gone('store.db');
+    },
+  }));
+  const { worker, deliver, whats } = await begin({}, { wrap });
+  deliver('one', milk);
+  await expect(worker.broken).rejects.toThrow('deleted or replaced');
+  await worker.drain();
+  expect(whats()).toEqual([]);
 });
 
 test('a write that the database refuses fails its run with the reason, and no other', async () => {

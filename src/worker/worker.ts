@@ -139,7 +139,8 @@ export class Worker {
     this.#isBroken = true;
     for (const held of this.#held.values()) held.stop();
     this.#held.clear();
-    this.#inbox = [];
+    const inbox = this.#inbox.splice(0);
+    for (const item of inbox) if (item.type === 'marker') item.reached();
     this.#broken.reject(error);
   }
 

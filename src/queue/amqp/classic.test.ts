@@ -114,6 +114,22 @@ describe('a queue that an operator made as a classic one', () => {
     expect(amqp.declaration.classic).toEqual([amqp.topology.runs]);
   });
 
+  test('cannot be the one where messages wait, beside a quorum queue: until it is deleted nothing comes', async () => {
+    const error = vi.fn<(details: object, message: string) => void>();
+    const amqp = open({ url: inject('amqpUrl'), log: { ...silent, error } });
+    onTestFinished(() => amqp.remove());
+    const channel = await rawChannel(inject('amqpUrl'));
+    const { waiting, back } = amqp.topology;
+    const args = { 'x-message-ttl': 300, 'x-dead-letter-exchange': back };
+    await channel.assertQueue(waiting, { arguments: args });
+    const lap = lapOf(amqp);
+    await vi.waitFor(() => expect(error).toHaveBeenCalled(), 5_000);
+    expect(error.mock.lastCall?.[1]).toContain(`delete ${waiting} once it is empty`);
+    await channel.deleteQueue(waiting, { ifEmpty: true });
+    expect(await lap).toEqual({ id: 'a', losses: [] });
+    expect(amqp.declaration.classic).toEqual([]);
+  });
+
   test.skipIf(always)(
     'serves a user who may not declare, who learns of it when a message comes again',
     async () => {

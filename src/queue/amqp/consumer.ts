@@ -1,5 +1,5 @@
 import type { Declaration } from '../../amqp/declaration.ts';
-import { toAmqpError } from '../../amqp/error.ts';
+import { AmqpError, toAmqpError } from '../../amqp/error.ts';
 import { guard, Link } from '../../amqp/link.ts';
 import type { LinkOptions, Session } from '../../amqp/link.ts';
 import { within } from '../../amqp/within.ts';
@@ -59,6 +59,7 @@ export class AmqpConsumer implements Consumer {
   async #subscribe(session: Session): Promise<Inlet> {
     const { declaration, bury } = this.#source;
     await declaration.on(session.model);
+    if (declaration.isMixed) throw mixed(declaration);
     const channel = guard(session, await session.model.createChannel());
     const inlet = new Inlet(session, channel, {
       declaration,
@@ -98,7 +99,7 @@ export class AmqpConsumer implements Consumer {
       );
       if (message !== said && message !== '' && !inlet.isVoid) log.warn({ broker: address.name }, message);
       said = message;
-      if (declaration.kind !== inlet.kind)
+      if (declaration.kind !== inlet.kind || declaration.isMixed)
         inlet.session.drop(new Error('its queues are of another kind now'));
     };
     const timer = setInterval(() => void look(), upkeep);
@@ -147,5 +148,11 @@ const flush = async ({ channel, settledAt }: Inlet): Promise<void> => {
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, rest)));
   await channel.close();
 };
+
+const mixed = ({ topology: { runs, waiting } }: Declaration): AmqpError =>
+  new AmqpError(
+    'refused',
+    `${waiting} is a classic queue and ${runs} a quorum queue: delete ${waiting} once it is empty, and it is made again as it must be`,
+  );
 
 const noAnswer = () => new Error('the broker did not answer when the consumer stopped');
