@@ -29,7 +29,16 @@ export class TransientError extends Error {
   }
 }
 
+/** Whatever was thrown: an object without a text of its own must not take the worker down. */
 export const messageOf = (error: unknown): string => {
+  try {
+    return textIn(error);
+  } catch {
+    return 'an error that has no text';
+  }
+};
+
+const textIn = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   // An AggregateError of refused connections has an empty message of its own.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ');
@@ -52,6 +61,9 @@ export const failure = (error: unknown): CallResult => ({
   ok: false,
   message: messageOf(error),
   permanent: error instanceof PermanentError,
-  ...(error instanceof TransientError && error.retryAfter !== undefined && { retryAfter: error.retryAfter }),
+  ...(error instanceof TransientError && isWait(error.retryAfter) && { retryAfter: error.retryAfter }),
   ...((error instanceof PermanentError || error instanceof TransientError) && { receipt: error.receipt }),
 });
+
+/** A header that is a date makes NaN of a careless `Number(…)`, and NaN ms would be no wait at all. */
+const isWait = (ms: number | undefined): ms is number => ms !== undefined && ms >= 0;

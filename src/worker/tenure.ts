@@ -34,6 +34,7 @@ export type TenureOptions = {
 export class Tenure {
   readonly #options: TenureOptions;
   #renewedAt = -Infinity;
+  #tickedAt = -Infinity;
   #fails = false;
   #suspect: string | undefined;
   #wake = Promise.withResolvers<void>();
@@ -70,7 +71,7 @@ export class Tenure {
     const watcher = this.#options.store.watch(() => this.#wake.resolve());
     while (!this.#stopped) {
       await this.#nextLook();
-      this.#options.onTick();
+      this.#tick();
       if (!this.#stopped) await this.#look().catch((error: unknown) => this.#complain(error));
     }
     watcher.close();
@@ -83,6 +84,14 @@ export class Tenure {
     cancelTick();
     this.#wake = Promise.withResolvers();
     if (!this.#stopped) await pause(scheduler, leastGapMs);
+  }
+
+  /** However often others change the store: whoever hears it goes through all that is in hand. */
+  #tick(): void {
+    const now = this.#options.scheduler.monotonic();
+    if (now - this.#tickedAt < tickMs / 2) return;
+    this.#tickedAt = now;
+    this.#options.onTick();
   }
 
   async #look(): Promise<void> {
