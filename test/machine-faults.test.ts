@@ -149,6 +149,49 @@ describe.runIf(process.platform === 'linux')('an fsync that fails', () => {
   });
 });
 
+/** `chattr +i`: writing is refused even to root, and through descriptors that are open, as on a disk that went read-only. */
+const setReadOnly = (files: string[], isReadOnly: boolean): void =>
+  void execFileSync('chattr', [isReadOnly ? '+i' : '-i', ...files], { stdio: 'ignore' });
+
+/** Only root may, and not every file system can. */
+const canSetReadOnly = (): boolean => {
+  const file = path.join(tempDir(), 'probe');
+  writeFileSync(file, '');
+  try {
+    setReadOnly([file], true);
+    setReadOnly([file], false);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('a store that becomes read-only under a running worker', () => {
+  test('is told of in one line, and nothing is lost when it may be written to again', async ({ skip }) => {
+    skip(!canSetReadOnly(), 'chattr +i is not possible here');
+    const count = 20;
+    const held = gate();
+    const ends = await open({ queue: inject('amqpUrl'), onAudit: held.pass });
+    const worker = await startWorker(ends);
+    const ids = await ends.submit(count);
+    await held.arrived(count);
+    const files = storeFiles(ends.settings.store);
+    onTestFinished(() => setReadOnly(files.filter(existsSync), false)); // or its folder could not be removed
+    setReadOnly(files, true);
+    held.open();
+    await worker.waitForLine(/the store refuses a commit/);
+    setReadOnly(files, false);
+    await ends.untilFinal(count);
+    await leave(worker);
+    await emptied(ends);
+    expect(await ends.report(ids)).toEqual(clean(count, 0));
+    expect(await ends.left()).toEqual(nothingLeft);
+    expect(complaints(worker).filter((line) => line.includes('refuses a commit'))).toEqual([
+      expect.stringMatching(/check the disk, and that it may be written to/),
+    ]);
+  });
+});
+
 /** What `ulimit -n` sets, for a process that runs: what is open stays open. */
 const limitFiles = (pid: number, count: number | 'unlimited'): void =>
   void execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${count === 'unlimited' ? 1024 : count}:`]);

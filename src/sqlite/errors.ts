@@ -29,7 +29,11 @@ export const isGone = (error: unknown): boolean => error instanceof DatabaseErro
 const known: [code: RegExp, kind: DatabaseErrorKind, says: string][] = [
   [/^SQLITE_FULL/, 'unavailable', 'the disk is full: make room; nothing that was accepted is lost'],
   [/^SQLITE_(BUSY|LOCKED)/, 'unavailable', 'another process keeps it locked: try again'],
-  [/^SQLITE_IOERR/, 'unavailable', 'the disk reports an I/O error: check the disk'],
+  [
+    /^SQLITE_IOERR/,
+    'unavailable',
+    'the disk reports an I/O error: check the disk, and that it may be written to',
+  ],
   [/^SQLITE_CANTOPEN/, 'unusable', 'it cannot be opened: check that its folder exists and may be written to'],
   [
     /^SQLITE_(READONLY|PERM|AUTH)/,
