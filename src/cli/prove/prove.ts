@@ -92,6 +92,9 @@ const listCells = (io: Io, cells: readonly Cell[]): number => {
   return exitCodes.done;
 };
 
+/** How many cells pass between two lines where no bar can be drawn. */
+const toldEvery = 25;
+
 type Cells = { readonly place: Place; readonly cells: readonly Cell[] };
 
 const runAll = async (request: Request, places: readonly Cells[]): Promise<Outcome[]> => {
@@ -103,7 +106,9 @@ const runAll = async (request: Request, places: readonly Cells[]): Promise<Outco
   const bar = progressBar(io, 'cells');
   const outcomes: Outcome[] = [];
   const onOutcome = (outcome: Outcome) => {
-    bar.update(outcomes.push(outcome), total);
+    const done = outcomes.push(outcome);
+    bar.update(done, total);
+    if (io.err.isTTY !== true && done % toldEvery === 0) say(io, `${done} of ${total} cells`);
     if (outcome.problems.length === 0) return;
     bar.end();
     say(io, safe(`${cellName(outcome.cell)}: ${outcome.problems[0]!.text}`));
