@@ -86,6 +86,17 @@ const program = new Command('simulate')
   .option('--path <path>', 'one history of the seed, as a failure names it')
   .option('--jobs <n>', 'how many threads play', whole, availableParallelism())
   .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ npm run simulate
+  $ npm run simulate -- --seed 7 --runs 1000
+  $ npm run simulate -- --seconds 60 -o json
+  $ npm run simulate:faults
+
+It exits with 1 when a promise is broken, and prints the shortest history that breaks it.`,
+  )
   .action(async (options: Options) => {
     process.exitCode = await run(options);
   });
