@@ -58,11 +58,18 @@ export const children = (record: Recorded): Child[] =>
   }));
 
 /** A record is looked at several times before it moves: parsing its text was a tenth of the engine's time. */
-const parsed = new WeakMap<Recorded, Persisted>();
+const parsed = new Map<Recorded, Persisted>();
+
+/** As many as a worker has on the move at once: of a hundred thousand that wait, the text is enough. */
+const mostParsed = 1000;
+
 const parse = (record: Recorded): Persisted => {
-  const known = parsed.get(record) ?? (JSON.parse(record.snapshot) as Persisted);
-  parsed.set(record, known);
-  return known;
+  const known = parsed.get(record);
+  if (known) return known;
+  const fresh = JSON.parse(record.snapshot) as Persisted;
+  parsed.set(record, fresh);
+  if (parsed.size > mostParsed) parsed.delete(parsed.keys().next().value!);
+  return fresh;
 };
 
 /** XState writes into what it restores, and a machine might: each time it gets an object of its own. */

@@ -118,6 +118,10 @@ export const wantedCalls = (machine: Machine, run: Run): Call[] => {
   }));
 };
 
+/** What a wanted call is called with: from the record, so that a call which waits need not keep it. */
+export const inputOf = (run: Run, call: string): unknown =>
+  children(run).find(({ id }) => id === call)?.input;
+
 const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
   switch (incident.type) {
     case 'answered':

@@ -14,7 +14,9 @@ export type WantedCall = {
   /** The id of the run's machine: each machine's calls are a kind of their own. */
   readonly machine: string;
   readonly remote: RemoteCall;
-  readonly call: Call;
+  readonly call: Omit<Call, 'input'>;
+  /** Reads what it is called with. A hundred thousand may wait, and most of their weight would be that. */
+  readonly input: () => unknown;
   /** It may have taken effect before. */
   readonly inDoubt: boolean;
   /** Called once, later, unless the call is cancelled first. */
@@ -172,11 +174,14 @@ class Place implements OngoingCall {
 
   /** Makes one attempt and tells its answer; nothing when it was cancelled meanwhile. */
   async perform({ callTimeout, scheduler }: CallsOptions): Promise<CallResult | undefined> {
-    const { remote, call, inDoubt, answer } = this.#wanted;
+    const { remote, call, input, inDoubt, answer } = this.#wanted;
     const began = scheduler.monotonic();
     this.#abort = new AbortController();
     const limit = remote.timeout ?? callTimeout;
-    const result = await attemptCall({ remote, call, limit, inDoubt, scheduler }, this.#abort);
+    const result = await attemptCall(
+      { remote, call: { ...call, input: input() }, limit, inDoubt, scheduler },
+      this.#abort,
+    );
     this.#abort = undefined;
     if (this.#isCancelled) return undefined;
     const duration = Math.round((scheduler.monotonic() - began) * 1000) / 1000;

@@ -1,5 +1,5 @@
 import type { Machine } from '../engine/machine.ts';
-import { wantedCalls } from '../engine/interpreter.ts';
+import { inputOf, wantedCalls } from '../engine/interpreter.ts';
 import { isFinal } from '../engine/run.ts';
 import type { Incident, Run } from '../engine/run.ts';
 import type { Calls, OngoingCall } from './calls.ts';
@@ -68,14 +68,16 @@ export class Held {
       ongoing.cancel();
       this.#calls.delete(id);
     }
-    for (const [id, call] of wanted) {
+    const { run } = this;
+    for (const [id, { src, key, attempt }] of wanted) {
       if (this.#calls.has(id)) continue;
       this.#calls.set(
         id,
         calls.start({
           machine: this.machine.id,
           remote: this.machine.calls.get(id)!.remote!,
-          call,
+          call: { id, src, key, attempt },
+          input: () => inputOf(run, id),
           inDoubt,
           answer: post,
         }),
