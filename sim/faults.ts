@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import path from 'node:path';
 import { Command } from 'commander';
+import { messageOf } from '../src/engine/errors.ts';
 import { columns, whole } from '../bench/table.ts';
 import { faults, withFault } from './planted.ts';
 import type { Fault } from './planted.ts';
@@ -57,4 +58,10 @@ const program = new Command('simulate:faults')
   .action(async (names: string[], options: Options) => {
     process.exitCode = await run(names, options);
   });
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  // A patch that no longer applies: git says which, and where.
+  process.stderr.write(`simulate:faults: ${messageOf(error).trim()}\n`);
+  process.exitCode = 1;
+}
