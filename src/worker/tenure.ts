@@ -11,7 +11,7 @@ const tickMs = 1000;
 /** The least time between two looks at a store that changes all the time, in ms. */
 const leastGapMs = 50;
 
-/** Runs are resumed in pages, so that a large backlog is never all in memory at once. */
+/** Runs are resumed in pages, so that the first ones go on while the others are still read. */
 const pageSize = 500;
 
 export type TenureOptions = {
