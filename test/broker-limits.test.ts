@@ -7,11 +7,11 @@ import { startBroker } from '../src/cli/broker/broker.ts';
 import type { Broker } from '../src/cli/broker/broker.ts';
 import { openQueue } from '../src/cli/compose.ts';
 import { quiet } from '../src/cli/log.ts';
-import { holdfast, spawnHoldfast } from './harness/cli.ts';
-import type { CliProcess } from './harness/cli.ts';
-import { away, clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
+import { holdfast } from './harness/cli.ts';
+import { away, clean, emptied, gate, nothingLeft } from './harness/ends.ts';
 import type { Ends, EndsOptions } from './harness/ends.ts';
 import { tempDir } from './harness/tmp.ts';
+import { leave, openSite, startWorker } from './harness/worker.ts';
 
 let broker: Broker;
 beforeAll(async () => {
@@ -19,22 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => broker.dispose());
 
-const open = async (options: Partial<EndsOptions> = {}): Promise<Ends> => {
-  const ends = await openEnds({ queue: broker.url, folder: tempDir(), ...options });
-  onTestFinished(() => ends.close());
-  return ends;
-};
-
-const startWorker = async (ends: Ends, flags: string[] = []): Promise<CliProcess> => {
-  const worker = spawnHoldfast(['worker', ...ends.flags, ...flags]);
-  await worker.waitForLine(/the worker runs/);
-  return worker;
-};
-
-const leave = async (worker: CliProcess): Promise<void> => {
-  worker.kill('SIGTERM');
-  expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
-};
+const open = (options: Partial<EndsOptions> = {}): Promise<Ends> => openSite(broker.url, options);
 
 /** Every accepted one is done, once, and no message is left. Attempts that were cut off may have been repeated. */
 const expectAllDone = async (ends: Ends, ids: string[]): Promise<void> => {

@@ -10,27 +10,14 @@ import type { Database } from '../src/sqlite/database.ts';
 import type { Store } from '../src/store/store.ts';
 import { spawnHoldfast, spawnNode } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
-import { clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
+import { clean, emptied, gate, nothingLeft } from './harness/ends.ts';
 import type { Ends, EndsOptions } from './harness/ends.ts';
 import { startProxy } from './harness/proxy.ts';
 import { tempDir } from './harness/tmp.ts';
+import { leave, openSite, startWorker } from './harness/worker.ts';
 
-const open = async (options: Partial<EndsOptions> = {}): Promise<Ends> => {
-  const ends = await openEnds({ queue: 'embedded', folder: tempDir(), ...options });
-  onTestFinished(() => ends.close());
-  return ends;
-};
-
-const startWorker = async (ends: Ends, flags: string[] = []): Promise<CliProcess> => {
-  const worker = spawnHoldfast(['worker', ...ends.flags, ...flags]);
-  await worker.waitForLine(/the worker runs/);
-  return worker;
-};
-
-const leave = async (worker: CliProcess): Promise<void> => {
-  worker.kill('SIGTERM');
-  expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
-};
+const open = ({ queue = 'embedded', ...options }: Partial<EndsOptions> = {}): Promise<Ends> =>
+  openSite(queue, options);
 
 /** What it said beside its log, a line each. */
 const lastWords = ({ stderr }: CliProcess): string[] =>

@@ -7,10 +7,11 @@ import { quiet } from '../src/cli/log.ts';
 import type { Database } from '../src/sqlite/database.ts';
 import { spawnHoldfast } from './harness/cli.ts';
 import type { CliProcess } from './harness/cli.ts';
-import { clean, drained, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
-import type { Ends, EndsOptions } from './harness/ends.ts';
+import { clean, drained, emptied, gate, nothingLeft } from './harness/ends.ts';
+import type { Ends } from './harness/ends.ts';
 import { startProxy } from './harness/proxy.ts';
 import { tempDir } from './harness/tmp.ts';
+import { leave, openSite, startWorker } from './harness/worker.ts';
 
 const queues = [
   ['embedded', 'embedded'],
@@ -19,25 +20,6 @@ const queues = [
 
 /** In ms; the shortest that a worker takes. */
 const shortLease = 3000;
-
-const open = async (queue: string, options: Partial<EndsOptions> = {}): Promise<Ends> => {
-  const folder = tempDir();
-  const ends = await openEnds({ queue, folder, ...options });
-  onTestFinished(() => ends.close());
-  return ends;
-};
-
-/** A worker of the real binary, from when it says that it runs. */
-const startWorker = async (ends: Ends, flags: string[] = []): Promise<CliProcess> => {
-  const worker = spawnHoldfast(['worker', ...ends.flags, ...flags]);
-  await worker.waitForLine(/the worker runs/);
-  return worker;
-};
-
-const leave = async (worker: CliProcess): Promise<void> => {
-  worker.kill('SIGTERM');
-  expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
-};
 
 const die = async (worker: CliProcess): Promise<void> => {
   worker.kill('SIGKILL');
@@ -65,7 +47,7 @@ describe.for(queues)('a worker that is killed, on %s,', ([, queue]) => {
   test('is followed within seconds by one that stands by, which repeats only what was in flight', async () => {
     const held = gate();
     let isWarm = false;
-    const ends = await open(queue, {
+    const ends = await openSite(queue, {
       onAudit: () => (isWarm ? held.pass() : undefined),
     });
     const doomed = await startWorker(ends);
@@ -91,7 +73,7 @@ describe.for(queues)('a worker that is killed, on %s,', ([, queue]) => {
   test('and whose heir is killed while it recovers, changes nothing either', async () => {
     let stage = 0;
     const gates = [gate(), gate()] as const;
-    const ends = await open(queue, {
+    const ends = await openSite(queue, {
       settings: { concurrency: 8 },
       onAudit: () => gates[stage]?.pass(),
     });
@@ -129,7 +111,7 @@ describe.for(queues)('a worker that was stopped past its lease, on %s,', ([, que
     let entries = 0;
     const lateGate = gate();
     const heirGate = gate();
-    const ends = await open(queue, {
+    const ends = await openSite(queue, {
       settings: { lease: shortLease },
       onAudit: () => ((entries += 1) <= count ? lateGate : heirGate).pass(),
     });
@@ -192,7 +174,7 @@ describe('a worker that is cut off from the broker', () => {
       const broker = inject('amqpUrl');
       const proxy = await startProxy(`${broker}?${heartbeat}`);
       onTestFinished(() => proxy.close());
-      const ends = await open(broker, { onAudit: held.pass });
+      const ends = await openSite(broker, { onAudit: held.pass });
       const ids = await ends.submit(8);
       const late = await startWorker(ends, ['--queue', proxy.url]);
       await held.arrived(8);
@@ -219,7 +201,7 @@ describe('a worker that is cut off from the broker', () => {
 test('a worker takes up at its start what a killed one left, without waiting for a tick', async () => {
   const held = gate();
   let isOver = false;
-  const ends = await open('embedded', { onAudit: () => (isOver ? undefined : held.pass()) });
+  const ends = await openSite('embedded', { onAudit: () => (isOver ? undefined : held.pass()) });
   const doomed = await startWorker(ends);
   const ids = await ends.submit(3);
   await held.arrived(3);
@@ -277,7 +259,7 @@ test.for(queues)(
   { timeout: 60_000 },
   async ([, queue]) => {
     const folder = tempDir();
-    const ends = await open(queue, { folder, settings: { machines: [poisonous(folder)] } });
+    const ends = await openSite(queue, { folder, settings: { machines: [poisonous(folder)] } });
     const taste = JSON.stringify({ poison: false });
     const lines = Array.from({ length: 10 }, (_, index) =>
       index === 4 ? JSON.stringify({ poison: true, key: 'poison' }) : taste,

@@ -1,38 +1,17 @@
 /** Several real worker processes on one store and one queue: sharing and leaving; takeover.test.ts has those that die. */
-import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { spawnHoldfast } from './harness/cli.ts';
-import type { CliProcess } from './harness/cli.ts';
-import { clean, emptied, gate, nothingLeft, openEnds } from './harness/ends.ts';
-import type { Ends, EndsOptions } from './harness/ends.ts';
-import { tempDir } from './harness/tmp.ts';
+import { clean, emptied, gate, nothingLeft } from './harness/ends.ts';
+import { leave, openSite, startWorker } from './harness/worker.ts';
 
 const queues = [
   ['embedded', 'embedded'],
   ['RabbitMQ', inject('amqpUrl')],
 ] as const;
 
-const open = async (queue: string, options: Partial<EndsOptions> = {}): Promise<Ends> => {
-  const folder = tempDir();
-  const ends = await openEnds({ queue, folder, ...options });
-  onTestFinished(() => ends.close());
-  return ends;
-};
-
-/** A worker of the real binary, from when it says that it runs. */
-const startWorker = async (ends: Ends, flags: string[] = []): Promise<CliProcess> => {
-  const worker = spawnHoldfast(['worker', ...ends.flags, ...flags]);
-  await worker.waitForLine(/the worker runs/);
-  return worker;
-};
-
-const leave = async (worker: CliProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-  worker.kill(signal);
-  expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
-};
-
 describe.for(queues)('two workers on %s', ([, queue]) => {
   test('run each of 200 todos once', async () => {
-    const ends = await open(queue);
+    const ends = await openSite(queue);
     const workers = await Promise.all([startWorker(ends), startWorker(ends)]);
     const ids = await ends.submit(200);
     await ends.untilFinal(200);
@@ -44,7 +23,7 @@ describe.for(queues)('two workers on %s', ([, queue]) => {
 
 test('two workers on the embedded queue share the work', async () => {
   const held = gate();
-  const ends = await open('embedded', { settings: { concurrency: 8 }, onAudit: held.pass });
+  const ends = await openSite('embedded', { settings: { concurrency: 8 }, onAudit: held.pass });
   const workers = await Promise.all([startWorker(ends), startWorker(ends)]);
   const ids = await ends.submit(40);
   await held.arrived(16); // a worker alone has eight calls in flight at most
@@ -59,7 +38,7 @@ describe.for(queues)('a worker that is asked to leave, on %s', ([, queue]) => {
     'by %s finishes what is in flight, and leaves the rest to the next',
     async (signal) => {
       const held = gate();
-      const ends = await open(queue, { settings: { concurrency: 8 }, onAudit: held.pass });
+      const ends = await openSite(queue, { settings: { concurrency: 8 }, onAudit: held.pass });
       const worker = await startWorker(ends);
       const ids = await ends.submit(20);
       await held.arrived(8);
@@ -80,7 +59,7 @@ describe.for(queues)('a worker that is asked to leave, on %s', ([, queue]) => {
 
   test('leaves at once at the second signal, while a call hangs', async () => {
     const held = gate();
-    const ends = await open(queue, { onAudit: held.pass });
+    const ends = await openSite(queue, { onAudit: held.pass });
     const worker = await startWorker(ends);
     const ids = await ends.submit(2);
     await held.arrived(2);
@@ -99,7 +78,7 @@ describe.for(queues)('a worker that is asked to leave, on %s', ([, queue]) => {
   });
 
   test('leaves at once when it has nothing to do', async () => {
-    const ends = await open(queue);
+    const ends = await openSite(queue);
     const worker = await startWorker(ends);
     const asked = performance.now();
     await leave(worker);
@@ -108,7 +87,7 @@ describe.for(queues)('a worker that is asked to leave, on %s', ([, queue]) => {
   });
 
   test('with --drain leaves by itself when everything is done', async () => {
-    const ends = await open(queue);
+    const ends = await openSite(queue);
     const ids = await ends.submit(10);
     const worker = spawnHoldfast(['worker', '--drain', ...ends.flags]);
     expect(await worker.exited, worker.stderr).toEqual({ code: 0, signal: null });
