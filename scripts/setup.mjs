@@ -19,16 +19,26 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 apt-get -q update
-apt-get -q install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 rabbitmq-server || exit 1
+apt-get -q install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" || exit 1
 if [ -d /run/systemd/system ]; then
   systemctl disable --now rabbitmq-server
 fi
 true
 `;
 
+/** What tests of faults work with: command -> Debian's package. */
+const tools = {
+  strace: 'strace',
+  cc: 'gcc libc6-dev',
+  openssl: 'openssl',
+  prlimit: 'util-linux',
+  chattr: 'e2fsprogs',
+};
+
 if (!packagesAreCurrent()) installPackages();
-if (process.argv.includes('--broker') && !process.env.HOLDFAST_TEST_AMQP_URL && !findRabbitmq()) {
-  installBroker();
+if (process.argv.includes('--broker')) {
+  if (!process.env.HOLDFAST_TEST_AMQP_URL && !findRabbitmq()) installBroker();
+  installTools();
 }
 
 /** What npm installed is what package-lock.json asks for; a package of another platform may be missing. */
@@ -77,15 +87,33 @@ function installBroker() {
 
 function installWithApt() {
   const install = 'apt-get install --no-install-recommends rabbitmq-server';
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot && !(isThere('sudo') && run('sudo', ['-n', 'true']).ok)) {
-    fail('', `the tests need RabbitMQ: run "sudo ${install}", ${otherBroker}`);
-  }
+  if (!mayInstall()) fail('', `the tests need RabbitMQ: run "sudo ${install}", ${otherBroker}`);
   say('installing RabbitMQ for the tests…');
-  const shell = ['env', 'DEBIAN_FRONTEND=noninteractive', 'sh', '-c', aptScript];
-  const [command, ...args] = isRoot ? shell : ['sudo', '-n', ...shell];
-  const result = run(command, args);
+  const result = apt(['rabbitmq-server']);
   if (!result.ok) fail(result.output, `RabbitMQ was not installed: run "sudo ${install}", ${otherBroker}`);
+}
+
+/** Where they cannot be installed, the tests that need them say so themselves. */
+function installTools() {
+  if (process.platform !== 'linux' || !isThere('apt-get')) return;
+  const missing = Object.keys(tools).filter((tool) => !isThere(tool));
+  if (missing.length === 0 || !mayInstall()) return;
+  say(`installing ${missing.join(', ')} for the tests…`);
+  apt(missing.flatMap((tool) => tools[tool].split(' ')));
+}
+
+function isRoot() {
+  return process.getuid?.() === 0;
+}
+
+function mayInstall() {
+  return isRoot() || (isThere('sudo') && run('sudo', ['-n', 'true']).ok);
+}
+
+function apt(packages) {
+  const shell = ['env', 'DEBIAN_FRONTEND=noninteractive', 'sh', '-c', aptScript, 'apt', ...packages];
+  const [command, ...args] = isRoot() ? shell : ['sudo', '-n', ...shell];
+  return run(command, args);
 }
 
 function installWithHomebrew() {
