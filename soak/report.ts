@@ -36,10 +36,10 @@ const linesOf = (result: SoakResult, { queue, workers, seed, minutes, rate }: So
   return [
     `Soak      ${minutes} min on ${place}, ${workers} workers, seed ${seed}`,
     `Load      ${whole(result.perSecond)} todos/s of ${whole(rate)}, held back ${percent(result.heldBack)} of the time; ${whole(result.refusals)} refused or in doubt, submitted again`,
-    `Faults    ${faults.kill} workers killed, ${faults.pause} stopped, ${faults.broker} times the broker killed, ${faults.receiver} times the audit receiver away, ${faults.disk} times the disk full`,
+    `Faults    workers killed ${faults.kill}, stopped ${faults.pause}; broker killed ${faults.broker}; audit receiver away ${faults.receiver}; disk full ${faults.disk}`,
     ...result.impossible.map((reason) => `Not here  ${reason}`),
     ...(result.ended.length > 0
-      ? [`Ended     ${result.ended.length} workers by themselves, the last: ${result.ended.at(-1)}`]
+      ? [`Ended     workers by themselves ${result.ended.length}, the last: ${result.ended.at(-1)}`]
       : []),
     `Backlog   at most ${whole(result.peakBacklog)}; submitted to final: p50 ${toFinal.p50.toFixed(2)} s, p99 ${toFinal.p99.toFixed(2)} s, worst ${toFinal.worst.toFixed(2)} s`,
     `Counted   ${whole(tally.accepted)} accepted, ${whole(tally.todos)} todos, ${whole(tally.alerts)} alerts, ${whole(tally.audits)} audits`,
