@@ -78,15 +78,25 @@ export class World {
     }
   }
 
-  /** Of an unfinished run nothing may be acked, but what has become a dead letter. */
+  /**
+   * Nothing may be acked before its run is final, but what has become a dead letter. A person may have put a run back
+   * to a step since: then its message has done its work, and the store has the run.
+   */
   #watchAck(id: string | undefined, content: Buffer): void {
     const run = this.disk.db.get<{ status: string }>('SELECT status FROM runs WHERE id = :id', { id });
-    if (run && run.status !== 'active') return;
+    if (run && (run.status !== 'active' || this.#wasFinal(id))) return;
     const isDead = this.broker.dead.some(
       (dead) => dead.properties.messageId === id && dead.content.equals(content),
     );
     if (!isDead)
       this.journal.violate(`early ack: ${id} is acked, and its run is ${run?.status ?? 'not there'}`);
+  }
+
+  #wasFinal(id: string | undefined): boolean {
+    const row = this.disk.db.get(`SELECT 1 FROM transitions WHERE run = :id AND event = 'retry' LIMIT 1`, {
+      id,
+    });
+    return row !== undefined;
   }
 }
 
