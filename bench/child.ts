@@ -4,6 +4,7 @@ import path from 'node:path';
 
 /** A process of the benchmark; it ends with this one. */
 export type Child = {
+  readonly pid: number;
   /** Rejects when the process ends before it has answered. */
   readonly ask: <Answer>(question: string, argument?: unknown) => Promise<Answer>;
   /** Asks it to finish its work and to end; resolves when it is gone. */
@@ -16,14 +17,20 @@ type Reply = { id: number; value: unknown; error?: string };
 /** CPU time (ms) and peak resident memory (bytes) of a process since its start. */
 export type Usage = { readonly cpu: number; readonly memory: number };
 
+export type ChildOptions = {
+  /** Flags of Node. */
+  readonly execArgv?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+};
+
 /** Starts a file, of this folder where no other is named, as a process. Resolves when it answers questions. */
 export const startChild = async (
   file: string,
   args: readonly string[],
-  execArgv: readonly string[] = [],
+  { execArgv = [], env = {} }: ChildOptions = {},
 ): Promise<Child> => {
   const child = fork(path.resolve(import.meta.dirname, file), args, {
-    env: ownEnvironment(),
+    env: { ...ownEnvironment(), ...env },
     execArgv: [...execArgv],
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc'], // stdout is for the figures
@@ -53,7 +60,7 @@ export const startChild = async (
     if (code !== 0) throw new Error(`${path.basename(file)} ended with ${code}`);
   };
   await ask('ready');
-  return { ask, stop };
+  return { pid: child.pid!, ask, stop };
 };
 
 /** The other side: answers the parent's questions, and ends when the parent is gone. */

@@ -1,10 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
-import { arrived } from './bench.ts';
-import type { Bench, Result } from './bench.ts';
+import { arrived, defineBench, inTurn } from './bench.ts';
+import type { Bench } from './bench.ts';
 import { now } from './clock.ts';
+import { cpuProf, inFlight, number, rounds, warmup } from './options.ts';
 import type { Arrivals } from './receiver.ts';
-import { percentile, spread } from './stats.ts';
+import { percentile, ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { fill, openSubject, subjects } from './subject.ts';
 import type { Subject, SubjectName } from './subject.ts';
@@ -16,41 +17,78 @@ type Measured = (typeof measured)[number];
 type Round = { p50: number; p99: number; max: number; lateP99: number };
 type Rounds = Record<Measured, Round[]>;
 
-export type LatencyOptions = { readonly rate: number; readonly seconds: number };
+type Options = {
+  rounds: number;
+  inFlight: number;
+  warmup: number;
+  cpuProf?: string;
+  /** Todos a second. */
+  rate: number;
+  seconds: number;
+};
+type Settings = Omit<Options, 'cpuProf'>;
 
 /**
  * Milliseconds from the moment at which a todo was due to be submitted until its audit entry arrives. An open loop:
  * a todo is sent when it is due, whatever became of those before it, so that a worker that stalls cannot hold back
  * the very requests that would have shown it (Gil Tene, "How NOT to Measure Latency").
  */
-export const latency = async (bench: Bench, options: LatencyOptions): Promise<Result> => {
-  const rounds: Rounds = { floor: [], holdfast: [] };
-  for (let round = 1; round <= bench.rounds; round++) {
-    for (const name of round % 2 === 1 ? measured : measured.toReversed()) {
+export const latencyBench = defineBench<Options, Figures, Settings>({
+  name: 'latency',
+  summary: 'milliseconds from submit to done, in an open loop',
+  options: [
+    rounds(5),
+    inFlight,
+    warmup(4000),
+    number('--rate <n>', 'todos a second of latency', 50),
+    number('--seconds <n>', 'how long one round of latency lasts', 20),
+    cpuProf,
+  ],
+  examples: ['latency', 'latency --rate 200 --seconds 60', 'latency -o json'],
+  settings: ({ rounds: n, inFlight: most, warmup: before, rate, seconds }) => ({
+    rounds: n,
+    inFlight: most,
+    warmup: before,
+    rate,
+    seconds,
+  }),
+  measure: (bench, options) => latency(bench, options),
+  words: (settings) => [
+    `${settings.rounds} rounds in turn`,
+    `${settings.rate}/s for ${settings.seconds} s a round after ${settings.warmup} to warm up`,
+    `${settings.inFlight} in flight`,
+  ],
+  lines: (figures, settings) => linesOf(figures, settings),
+});
+
+const latency = async (bench: Bench, options: Options): Promise<Figures> => {
+  const found: Rounds = { floor: [], holdfast: [] };
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const name of inTurn(measured, round)) {
       const result = await measure(name, bench, options);
-      rounds[name].push(result);
+      found[name].push(result);
       const { p50, p99 } = result;
       bench.progress(
-        `latency, round ${round} of ${bench.rounds}: ${subjects[name]} p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+        `latency, round ${round} of ${options.rounds}: ${subjects[name]} p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
       );
     }
   }
-  const figures = figuresOf(rounds);
-  return { figures, lines: linesOf(figures, options) };
+  return figuresOf(found);
 };
 
-const measure = async (name: Measured, bench: Bench, { rate, seconds }: LatencyOptions): Promise<Round> => {
-  const { receiver, warmup } = bench;
-  const subject = openSubject(name, bench);
+const measure = async (name: Measured, bench: Bench, options: Options): Promise<Round> => {
+  const { receiver } = bench;
+  const { warmup: before, rate, seconds } = options;
+  const subject = openSubject(name, { ...bench, ...options });
   try {
-    await fill(subject, warmup);
+    await fill(subject, before);
     const worker = await subject.start();
-    await arrived(receiver, warmup);
+    await arrived(receiver, before);
     await delay(1000); // the last acks and commits of the warm-up
     const { due, lateness } = await submitSteadily(subject, rate, seconds);
-    await arrived(receiver, warmup + due.size);
+    await arrived(receiver, before + due.size);
     await worker.stop();
-    await subject.prove(warmup + due.size);
+    await subject.prove(before + due.size);
     const { keys, times } = await receiver.ask<Arrivals>('take');
     const taken = keys.flatMap((key, index) => {
       const at = due.get(key.replace(/\/sendAudit$/, ''));
@@ -102,10 +140,9 @@ type Figures = {
   subjects: Record<Measured, Percentiles>;
 };
 
-const figuresOf = (rounds: Rounds): Figures => {
-  const of = (name: Measured, figure: keyof Round) => rounds[name].map((round) => round[figure]);
-  const ratio = (figure: 'p50' | 'p99') =>
-    spread(of('holdfast', figure).map((value, round) => value / rounds.floor[round]![figure])).median;
+const figuresOf = (found: Rounds): Figures => {
+  const of = (name: Measured, figure: keyof Round) => found[name].map((round) => round[figure]);
+  const ratio = (figure: 'p50' | 'p99') => ratios(of('holdfast', figure), of('floor', figure)).median;
   const all = (name: Measured): Percentiles => ({
     p50: spread(of(name, 'p50')),
     p99: spread(of(name, 'p99')),
@@ -121,7 +158,7 @@ const figuresOf = (rounds: Rounds): Figures => {
 
 const linesOf = (
   { subjects: found, p50RatioToFloor, p99RatioToFloor, generatorLateP99 }: Figures,
-  { rate }: LatencyOptions,
+  { rate }: Settings,
 ): string[] => [
   ...columns(
     [`Latency at ${rate}/s, ms`, 'p50', 'min', 'max', 'p99', 'min', 'max', 'slowest'],

@@ -1,21 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArchive } from '../src/cli/compose.ts';
 import type { Archive, CensusRow } from '../src/store/store.ts';
-import type { Bench, Result } from './bench.ts';
+import { defineBench } from './bench.ts';
+import type { Bench } from './bench.ts';
 import { startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { now } from './clock.ts';
 import type { Seen } from './moody-receiver.ts';
+import { inFlight, number } from './options.ts';
 import { fill, openSubject } from './subject.ts';
 import { columns, decimals, whole } from './table.ts';
 
-export type OutageOptions = {
+type Options = {
+  inFlight: number;
   /** How many runs wait for the receiver. */
-  readonly runs: number;
+  runs: number;
   /** How long the outage is watched once they all wait, in seconds. */
-  readonly seconds: number;
+  seconds: number;
   /** How many entries the receiver takes at once when it is back. */
-  readonly capacity: number;
+  capacity: number;
 };
 
 type Figures = {
@@ -37,10 +40,26 @@ type Figures = {
 const askMs = 1000;
 
 /** What an outage of the audit service costs, and how its backlog drains. On the embedded queue. */
-export const outage = async (bench: Bench, options: OutageOptions): Promise<Result> => {
+export const outageBench = defineBench<Options, Figures, Options>({
+  name: 'outage',
+  summary: 'what it costs that the audit service is away, and how the backlog drains',
+  options: [
+    inFlight,
+    number('--runs <n>', 'runs that wait for the audit service', 100_000),
+    number('--capacity <n>', 'entries that it takes at once when it is back', 50),
+    number('--seconds <n>', 'how long the outage is watched', 60),
+  ],
+  examples: ['outage', 'outage --runs 10000 --capacity 20', 'outage -o json'],
+  settings: ({ inFlight: most, runs, capacity, seconds }) => ({ inFlight: most, runs, capacity, seconds }),
+  measure: (bench, options) => outage(bench, options),
+  words: (settings) => ['one round', `${settings.inFlight} in flight`, `watched for ${settings.seconds} s`],
+  lines: (figures, settings) => linesOf(figures, settings),
+});
+
+const outage = async (bench: Bench, options: Options): Promise<Figures> => {
   const receiver = await startChild('moody-receiver.ts', []);
   const auditUrl = await receiver.ask<string>('url');
-  const subject = openSubject('embedded', { ...bench, auditUrl });
+  const subject = openSubject('embedded', { ...bench, ...options, auditUrl });
   try {
     await fill(subject, options.runs);
     const worker = await subject.start();
@@ -49,7 +68,7 @@ export const outage = async (bench: Bench, options: OutageOptions): Promise<Resu
     db.close();
     await worker.stop();
     await receiver.stop();
-    return { figures, lines: linesOf(figures, options) };
+    return figures;
   } finally {
     await subject.close();
   }
@@ -59,7 +78,7 @@ type Parts = { worker: Child; receiver: Child; archive: Archive };
 
 const watch = async (
   { worker, receiver, archive }: Parts,
-  { runs, seconds, capacity }: OutageOptions,
+  { runs, seconds, capacity }: Options,
   progress: (line: string) => void,
 ): Promise<Figures> => {
   await until(archive, runs, ({ state }) => state === 'sendingAudit' || state === 'retryingAudit');
@@ -108,7 +127,7 @@ const until = async (
 
 const linesOf = (
   { runs, requestsPerMinute, cpu, memory, foundAfter, drainedAfter, peak, overloads, repeats }: Figures,
-  { capacity }: OutageOptions,
+  { capacity }: Options,
 ): string[] => [
   ...columns(
     [`${whole(runs)} runs wait for the audit service`, ''],

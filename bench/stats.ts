@@ -21,3 +21,7 @@ export const percentile = (values: readonly number[], percent: number): number =
   const sorted = values.toSorted((one, two) => one - two);
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!;
 };
+
+/** Each round against the other's of the same round: what drifts on the machine meets both. */
+export const ratios = (rounds: readonly number[], others: readonly number[]): Spread =>
+  spread(rounds.map((value, round) => value / others[round]!));

@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import Sqlite from 'better-sqlite3';
 import { quiet } from '../src/cli/log.ts';
 import { openAmqp } from '../src/queue/amqp/open.ts';
 import type { Amqp } from '../src/queue/amqp/open.ts';
@@ -11,16 +12,21 @@ import type { Queue } from '../src/queue/queue.ts';
 import { openDatabase } from '../src/sqlite/database.ts';
 import type { Database } from '../src/sqlite/database.ts';
 import { startChild } from './child.ts';
-import type { Child } from './child.ts';
+import type { Child, ChildOptions } from './child.ts';
+import { commitsOf } from './counters.ts';
+import type { Counters } from './counters.ts';
+import { syncsIn } from './slow-sync.ts';
+import type { SlowSync } from './slow-sync.ts';
 
 /** By name: how they are shown. */
 export const subjects = {
   floor: 'the floor',
+  naive: 'the floor and an INSERT',
   holdfast: 'Holdfast on RabbitMQ',
   embedded: 'Holdfast embedded',
 } as const;
 export type SubjectName = keyof typeof subjects;
-export const subjectNames: readonly SubjectName[] = ['floor', 'holdfast', 'embedded'];
+export const subjectNames: readonly SubjectName[] = ['floor', 'naive', 'holdfast', 'embedded'];
 
 export type Surroundings = {
   readonly amqpUrl: string;
@@ -30,6 +36,9 @@ export type Surroundings = {
   readonly inFlight: number;
   /** Where the worker under test writes a CPU profile. */
   readonly cpuProf?: string | undefined;
+  /** Counts the worker's fsyncs, and makes each take `syncDelay` ms longer. */
+  readonly slowSync?: SlowSync | undefined;
+  readonly syncDelay?: number;
 };
 
 /** One worker with a queue and a store that nobody used before. */
@@ -39,6 +48,8 @@ export type Subject = {
   /** Resolves when the todo is safe in the queue. */
   readonly submit: (id: string) => Promise<void>;
   readonly start: () => Promise<Child>;
+  /** What is counted of its store so far: commits, and fsyncs where they are counted. */
+  readonly counters: () => Counters;
   /**
    * After the worker has left. Resolves to how many messages were handed back for a lap because the worker could
    * not finish them in time: the runs are final, the acks come with the lap.
@@ -55,15 +66,12 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
   const folder = mkdtempSync(path.join(surroundings.folder, `${name}-`));
   const store = path.join(folder, 'bench.db');
   const prefix = `bench.${randomUUIDv7()}`;
-  const { amqpUrl, auditUrl, inFlight, cpuProf } = surroundings;
-  const profile =
-    cpuProf === undefined
-      ? []
-      : [
-          '--cpu-prof',
-          `--cpu-prof-dir=${cpuProf}`,
-          `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`,
-        ];
+  const { amqpUrl, auditUrl, inFlight, cpuProf, slowSync, syncDelay = 0 } = surroundings;
+  const syncCount = path.join(folder, 'syncs');
+  const options: ChildOptions = {
+    execArgv: cpuProf === undefined ? [] : profileFlags(name, cpuProf),
+    env: slowSync?.environment(syncCount, syncDelay) ?? {},
+  };
   const queue = name === 'embedded' ? 'embedded' : amqpUrl;
   const worker = [
     '--store',
@@ -84,15 +92,18 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
     place: { store, queue, prefix },
     submit: (id) => parts.queue.publish({ id, machine, body: bodyOf(id) }),
     start: () => {
-      if (name === 'floor')
-        return startChild('floor.ts', [amqpUrl, prefix, auditUrl, `${inFlight}`], profile);
-      return startChild('holdfast.ts', worker, profile);
+      const bare = [amqpUrl, prefix, auditUrl, `${inFlight}`];
+      if (name === 'floor') return startChild('floor.ts', bare, options);
+      if (name === 'naive') return startChild('naive.ts', [store, ...bare], options);
+      return startChild('holdfast.ts', worker, options);
     },
+    counters: () => ({ ...commitsOf(store), ...(slowSync && { fsyncs: syncsIn(syncCount) }) }),
     prove: async (count, repeats = 0) => {
       const lapping = await proveSettled(parts.queue);
       const alerts = await parts.alerts();
       expect('alerts', alerts, Math.min(Math.max(alerts, count), count + repeats));
-      if (name !== 'floor') proveFinal(store, count);
+      if (name === 'naive') proveSaved(store, count);
+      else if (name !== 'floor') proveFinal(store, count);
       return lapping;
     },
     close: async () => {
@@ -101,6 +112,12 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
     },
   };
 };
+
+const profileFlags = (name: SubjectName, folder: string): string[] => [
+  '--cpu-prof',
+  `--cpu-prof-dir=${folder}`,
+  `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`,
+];
 
 /** Fills the queue with new todos; returns their ids. */
 export const fill = async ({ submit }: Pick<Subject, 'submit'>, count: number): Promise<string[]> => {
@@ -157,6 +174,12 @@ const proveSettled = async (queue: Queue): Promise<number> => {
       );
     await delay(100);
   }
+};
+
+const proveSaved = (store: string, wanted: number): void => {
+  const db = new Sqlite(store, { readonly: true });
+  expect('todos', db.prepare('SELECT count(*) FROM todos').pluck().get() as number, wanted);
+  db.close();
 };
 
 const proveFinal = (store: string, wanted: number): void => {

@@ -1,3 +1,5 @@
+import type { Spread } from './stats.ts';
+
 /** Rows under their headings: the first column is text, the others are figures. */
 export const columns = (head: readonly string[], rows: readonly (readonly string[])[]): string[] => {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
@@ -14,3 +16,7 @@ export const decimals =
   (digits: number) =>
   (value: number): string =>
     value.toFixed(digits);
+
+/** `0.41 (0.38–0.44)`: median, min and max. */
+export const range = ({ median, min, max }: Spread, format: (value: number) => string): string =>
+  `${format(median)} (${format(min)}–${format(max)})`;

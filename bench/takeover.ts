@@ -2,9 +2,10 @@ import { openArchive } from '../src/cli/compose.ts';
 import { startWorkerProcess } from '../src/cli/worker-process.ts';
 import type { WorkerProcess } from '../src/cli/worker-process.ts';
 import type { Archive } from '../src/store/store.ts';
-import { arrived } from './bench.ts';
-import type { Bench, Result } from './bench.ts';
+import { arrived, defineBench } from './bench.ts';
+import type { Bench } from './bench.ts';
 import { now } from './clock.ts';
+import { rounds } from './options.ts';
 import type { Arrivals } from './receiver.ts';
 import { spread } from './stats.ts';
 import type { Spread } from './stats.ts';
@@ -40,23 +41,40 @@ type Round = {
   repeats: number;
 };
 
+type Options = { rounds: number };
+type Settings = Options & { todos: number; inFlight: number };
+
 /**
  * Seconds from a SIGKILL until everything is final. The receiver answers nobody from the entry on at which the
  * worker dies, so that all that it has in hand is in flight; the new process is started when the old one is gone.
  */
-export const takeover = async (bench: Bench): Promise<Result> => {
-  const rounds = new Map(cells().map(({ name }) => [name, [] as Round[]]));
-  for (let round = 1; round <= bench.rounds; round++) {
+export const takeoverBench = defineBench<Options, Figures, Settings>({
+  name: 'takeover',
+  summary: 'seconds from a SIGKILL of the worker until everything is final',
+  options: [rounds(3)],
+  examples: ['takeover', 'takeover --rounds 5', 'takeover -o json'],
+  settings: ({ rounds: n }) => ({ rounds: n, todos, inFlight }),
+  measure: (bench, options) => takeover(bench, options),
+  words: (settings) => [
+    `${settings.rounds} rounds in turn, medians`,
+    `${settings.todos} todos a round`,
+    `${settings.inFlight} in flight`,
+  ],
+  lines: (figures) => linesOf(figures),
+});
+
+const takeover = async (bench: Bench, options: Options): Promise<Figures> => {
+  const found = new Map(cells().map(({ name }) => [name, [] as Round[]]));
+  for (let round = 1; round <= options.rounds; round++) {
     for (const { name, queue, heir } of cells()) {
       const result = await measure(queue, heir, bench);
-      rounds.get(name)!.push(result);
+      found.get(name)!.push(result);
       bench.progress(
-        `takeover, round ${round} of ${bench.rounds}: ${name}: final after ${result.seconds.toFixed(2)} s, start ${result.start.toFixed(2)} s, ${result.repeats} repeats`,
+        `takeover, round ${round} of ${options.rounds}: ${name}: final after ${result.seconds.toFixed(2)} s, start ${result.start.toFixed(2)} s, ${result.repeats} repeats`,
       );
     }
   }
-  const figures = figuresOf(rounds);
-  return { figures, lines: linesOf(figures) };
+  return figuresOf(found);
 };
 
 const cells = (): { name: string; queue: QueueName; heir: Heir }[] =>
@@ -158,9 +176,9 @@ type Figures = Record<
   { seconds: Spread; start: Spread; beyondStart: Spread; inFlight: Spread; repeats: Spread }
 >;
 
-const figuresOf = (rounds: ReadonlyMap<string, readonly Round[]>): Figures =>
+const figuresOf = (found: ReadonlyMap<string, readonly Round[]>): Figures =>
   Object.fromEntries(
-    [...rounds].map(([name, results]) => {
+    [...found].map(([name, results]) => {
       const of = (figure: (round: Round) => number) => spread(results.map(figure));
       return [
         name,

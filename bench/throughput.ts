@@ -1,106 +1,203 @@
-import { arrived } from './bench.ts';
-import type { Bench, Result } from './bench.ts';
-import type { Usage } from './child.ts';
+import { arrived, defineBench, inTurn } from './bench.ts';
+import type { Bench } from './bench.ts';
+import type { Child, Usage } from './child.ts';
+import { cpuOf, each, named, writtenBy } from './counters.ts';
+import type { Counters } from './counters.ts';
+import { cpuProf, inFlight, rounds, todos, warmup } from './options.ts';
 import type { Arrivals } from './receiver.ts';
-import { spread } from './stats.ts';
+import type { SlowSync } from './slow-sync.ts';
+import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { fill, openSubject, subjectNames, subjects } from './subject.ts';
-import type { SubjectName } from './subject.ts';
-import { columns, decimals, whole } from './table.ts';
+import type { Subject, SubjectName } from './subject.ts';
+import { columns, decimals, range, whole } from './table.ts';
 
-type Round = { perSecond: number; cpuMs: number; memory: number; handedBack: number };
-type Rounds = Record<SubjectName, Round[]>;
+type Options = { rounds: number; todos: number; warmup: number; inFlight: number; cpuProf?: string };
+type Settings = Omit<Options, 'cpuProf'>;
 
-export type ThroughputOptions = { readonly todos: number };
+/** What a worker did while the clock ran. */
+export type Flow = {
+  readonly perSecond: number;
+  /** CPU ms, commits, fsyncs and bytes, each for one todo. What the system does not tell is missing. */
+  readonly perTodo: Counters;
+  /** Bytes: the most that the worker ever had. */
+  readonly memory: number;
+  readonly handedBack: number;
+};
 
-/**
- * Todos a second with the queue never empty. The queue is filled before the worker starts, so that nobody else
- * needs the CPU, and the clock runs from the audit entry that ends the warm-up to the last one.
- */
-export const throughput = async (bench: Bench, { todos }: ThroughputOptions): Promise<Result> => {
-  const rounds: Rounds = { floor: [], holdfast: [], embedded: [] };
-  for (let round = 1; round <= bench.rounds; round++) {
-    // There and back again: whatever drifts on the machine does not favour the same one each time.
-    for (const name of round % 2 === 1 ? subjectNames : subjectNames.toReversed()) {
-      const result = await measure(name, bench, todos);
-      rounds[name].push(result);
-      const lap = result.handedBack > 0 ? `, ${result.handedBack} messages handed back for a lap` : '';
+export const throughputBench = defineBench<Options, Figures, Settings>({
+  name: 'throughput',
+  summary: 'todos a second with the queue never empty',
+  options: [rounds(5), inFlight, warmup(4000), todos(20_000), cpuProf],
+  examples: ['throughput', 'throughput --rounds 9 --todos 50000', 'throughput -o json'],
+  settings: ({ rounds: n, todos: count, warmup: before, inFlight: most }) => ({
+    rounds: n,
+    todos: count,
+    warmup: before,
+    inFlight: most,
+  }),
+  measure: (bench, options) => throughput(bench, options),
+  words: (settings) => [
+    `${settings.rounds} rounds in turn`,
+    `${whole(settings.todos)} todos a round after ${whole(settings.warmup)} to warm up`,
+    `${settings.inFlight} in flight`,
+  ],
+  lines: (figures) => linesOf(figures),
+});
+
+const throughput = async (bench: Bench, options: Options): Promise<Figures> => {
+  const slowSync = counting(bench);
+  const found: Record<SubjectName, Flow[]> = { floor: [], naive: [], holdfast: [], embedded: [] };
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const name of inTurn(subjectNames, round)) {
+      const subject = openSubject(name, { ...bench, ...options, slowSync });
+      const flow = await measureFlow(subject, bench, options).finally(subject.close);
+      found[name].push(flow);
+      const lap = flow.handedBack > 0 ? `, ${flow.handedBack} messages handed back for a lap` : '';
       bench.progress(
-        `throughput, round ${round} of ${bench.rounds}: ${subjects[name]} ${whole(result.perSecond)}/s${lap}`,
+        `throughput, round ${round} of ${options.rounds}: ${subjects[name]} ${whole(flow.perSecond)}/s${lap}`,
       );
     }
   }
-  const figures = figuresOf(rounds);
-  return { figures, lines: linesOf(figures) };
+  return figuresOf(found);
 };
 
-const measure = async (name: SubjectName, bench: Bench, todos: number): Promise<Round> => {
-  const { receiver, warmup } = bench;
-  const subject = openSubject(name, bench);
+/** Fsyncs are counted where that can be done; it costs an addition each. */
+const counting = (bench: Bench): SlowSync | undefined => {
   try {
-    await fill(subject, warmup + todos);
-    const worker = await subject.start();
-    await arrived(receiver, warmup);
-    const before = await worker.ask<Usage>('usage');
-    await arrived(receiver, warmup + todos);
-    const after = await worker.ask<Usage>('usage');
-    await worker.stop();
-    const handedBack = await subject.prove(warmup + todos);
-    const { times } = await receiver.ask<Arrivals>('take');
-    const seconds = (times.at(-1)! - times[warmup - 1]!) / 1000;
-    return {
-      perSecond: todos / seconds,
-      cpuMs: (after.cpu - before.cpu) / todos,
-      memory: after.memory,
-      handedBack,
-    };
-  } finally {
-    await subject.close();
+    return bench.openSlowSync();
+  } catch (error) {
+    bench.progress((error as Error).message);
+    return undefined;
   }
 };
 
+/**
+ * The queue is filled before the worker starts, so that nobody else needs the CPU, and the clock runs from the audit
+ * entry that ends the warm-up to the last one.
+ */
+export const measureFlow = async (
+  subject: Subject,
+  { receiver, brokerPid }: Bench,
+  { warmup: before, todos: count }: { readonly warmup: number; readonly todos: number },
+): Promise<Flow> => {
+  await fill(subject, before + count);
+  const worker = await subject.start();
+  const read = () => readCounters({ subject, worker, receiver, brokerPid });
+  await arrived(receiver, before);
+  const begin = await read();
+  await arrived(receiver, before + count);
+  const end = await read();
+  const { memory } = await worker.ask<Usage>('usage');
+  await worker.stop();
+  const handedBack = await subject.prove(before + count);
+  const { times } = await receiver.ask<Arrivals>('take');
+  const seconds = (times.at(-1)! - times[before - 1]!) / 1000;
+  return { perSecond: count / seconds, perTodo: each(begin, end, count), memory, handedBack };
+};
+
+type Processes = { subject: Subject; worker: Child; receiver: Child; brokerPid: number | undefined };
+
+const readCounters = async ({ subject, worker, receiver, brokerPid }: Processes): Promise<Counters> => {
+  const cpu = async (child: Child) => ({ cpu: (await child.ask<Usage>('usage')).cpu });
+  const usesBroker = brokerPid !== undefined && subject.place.queue !== 'embedded';
+  return {
+    ...named('worker', { ...(await cpu(worker)), ...writtenBy(worker.pid) }),
+    ...named('receiver', await cpu(receiver)),
+    ...(usesBroker && named('broker', { ...cpuOf(brokerPid), ...writtenBy(brokerPid) })),
+    ...subject.counters(),
+  };
+};
+
+type SubjectFigures = {
+  readonly perSecond: Spread;
+  readonly ratioToFloor: Spread;
+  /** Of the worker alone, and of all processes that are ours. */
+  readonly cpuRatioToFloor: Spread;
+  readonly allCpuRatioToFloor: Spread;
+  readonly peakMemoryMiB: Spread;
+  readonly handedBack: Spread;
+  /** By name; CPU in ms. */
+  readonly perTodo: Readonly<Record<string, Spread>>;
+};
+
 type Figures = {
-  /** The median over the rounds, each against the floor of its own round. */
-  ratioToFloor: number;
-  subjects: Record<
-    SubjectName,
-    {
-      perSecond: Spread;
-      ratioToFloor: Spread;
-      cpuMsPerTodo: Spread;
-      peakMemoryMiB: Spread;
-      handedBack: Spread;
-    }
-  >;
+  /** Medians over the rounds, each against the floor of its own round; Holdfast on RabbitMQ. */
+  readonly ratioToFloor: number;
+  readonly cpuRatioToFloor: number;
+  readonly embeddedRatioToRabbitMQ: number;
+  readonly subjects: Record<SubjectName, SubjectFigures>;
 };
 
-const figuresOf = (rounds: Rounds): Figures => {
-  const of = (name: SubjectName) => ({
-    perSecond: spread(rounds[name].map(({ perSecond }) => perSecond)),
-    ratioToFloor: spread(
-      rounds[name].map(({ perSecond }, round) => perSecond / rounds.floor[round]!.perSecond),
+const figuresOf = (found: Record<SubjectName, Flow[]>): Figures => {
+  const rate = ({ perSecond }: Flow) => perSecond;
+  const of = (name: SubjectName): SubjectFigures => ({
+    perSecond: spread(found[name].map(rate)),
+    ratioToFloor: ratios(found[name].map(rate), found.floor.map(rate)),
+    cpuRatioToFloor: ratios(found[name].map(workerCpu), found.floor.map(workerCpu)),
+    allCpuRatioToFloor: ratios(found[name].map(allCpu), found.floor.map(allCpu)),
+    peakMemoryMiB: spread(found[name].map(({ memory }) => memory / 2 ** 20)),
+    handedBack: spread(found[name].map(({ handedBack }) => handedBack)),
+    perTodo: Object.fromEntries(
+      Object.keys(found[name][0]!.perTodo).map((counter) => [
+        counter,
+        spread(found[name].map(({ perTodo }) => perTodo[counter]!)),
+      ]),
     ),
-    cpuMsPerTodo: spread(rounds[name].map(({ cpuMs }) => cpuMs)),
-    peakMemoryMiB: spread(rounds[name].map(({ memory }) => memory / 2 ** 20)),
-    handedBack: spread(rounds[name].map(({ handedBack }) => handedBack)),
   });
-  const all = { floor: of('floor'), holdfast: of('holdfast'), embedded: of('embedded') };
-  return { ratioToFloor: all.holdfast.ratioToFloor.median, subjects: all };
+  const all = {
+    floor: of('floor'),
+    naive: of('naive'),
+    holdfast: of('holdfast'),
+    embedded: of('embedded'),
+  };
+  return {
+    ratioToFloor: all.holdfast.ratioToFloor.median,
+    cpuRatioToFloor: all.holdfast.cpuRatioToFloor.median,
+    embeddedRatioToRabbitMQ: ratios(found.embedded.map(rate), found.holdfast.map(rate)).median,
+    subjects: all,
+  };
 };
 
-const linesOf = (figures: Figures): string[] =>
-  columns(
-    ['Throughput', 'todos/s', 'min', 'max', 'of the floor', 'min', 'max', 'CPU ms a todo', 'peak MiB'],
-    subjectNames.map((name) => {
-      const { perSecond, ratioToFloor, cpuMsPerTodo, peakMemoryMiB } = figures.subjects[name];
-      const rates = [perSecond.median, perSecond.min, perSecond.max].map(whole);
-      const ratios = [ratioToFloor.median, ratioToFloor.min, ratioToFloor.max].map(decimals(2));
-      return [
-        subjects[name],
-        ...rates,
-        ...ratios,
-        decimals(3)(cpuMsPerTodo.median),
-        whole(peakMemoryMiB.max),
-      ];
-    }),
-  );
+const workerCpu = ({ perTodo }: Flow): number => perTodo['worker cpu']!;
+
+const allCpu = ({ perTodo }: Flow): number =>
+  ['worker cpu', 'broker cpu', 'receiver cpu'].reduce((sum, name) => sum + (perTodo[name] ?? 0), 0);
+
+const linesOf = ({ subjects: found, embeddedRatioToRabbitMQ }: Figures): string[] => {
+  const rows = (cells: (figures: SubjectFigures) => (string | undefined)[]) =>
+    subjectNames.map((name) => [subjects[name], ...cells(found[name]).map((cell) => cell ?? '-')]);
+  const counted = (counter: string, format: (value: number) => string) => (figures: SubjectFigures) =>
+    figures.perTodo[counter] && range(figures.perTodo[counter], format);
+  return [
+    ...columns(
+      ['Throughput', 'todos/s', 'of the floor', 'peak MiB'],
+      rows((figures) => [
+        range(figures.perSecond, whole),
+        range(figures.ratioToFloor, decimals(2)),
+        range(figures.peakMemoryMiB, whole),
+      ]),
+    ),
+    '',
+    ...columns(
+      ['CPU ms a todo', 'worker', 'broker', 'receiver', 'worker to the floor', 'all to the floor'],
+      rows((figures) => [
+        ...['worker cpu', 'broker cpu', 'receiver cpu'].map((name) => counted(name, decimals(3))(figures)),
+        range(figures.cpuRatioToFloor, decimals(2)),
+        range(figures.allCpuRatioToFloor, decimals(2)),
+      ]),
+    ),
+    '',
+    ...columns(
+      ['Written for a todo', 'commits', 'fsyncs', 'bytes to disk', 'by the broker', 'bytes to write(2)'],
+      rows((figures) => [
+        counted('commits', decimals(3))(figures),
+        counted('fsyncs', decimals(3))(figures),
+        counted('worker disk', whole)(figures),
+        counted('broker disk', whole)(figures),
+        counted('worker writes', whole)(figures),
+      ]),
+    ),
+    `Medians (min to max). The embedded queue does ${embeddedRatioToRabbitMQ.toFixed(2)} times what RabbitMQ does.`,
+  ];
+};

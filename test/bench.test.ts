@@ -1,0 +1,51 @@
+/** Each benchmark with sizes that say nothing about speed: that it runs to its end, and that its figures add up. */
+import path from 'node:path';
+import { describe, expect, inject, test } from 'vitest';
+import { spawnNode } from './harness/cli.ts';
+
+const main = path.resolve(import.meta.dirname, '../bench/main.ts');
+
+const bench = async (...args: string[]) => {
+  const env = { HOLDFAST_BENCH_AMQP_URL: inject('amqpUrl') };
+  const run = spawnNode([main, ...args], { env });
+  const { code } = await run.exited;
+  expect(code, run.stderr).toBe(0);
+  return run.stdout;
+};
+
+const figuresOf = async <Figures>(...args: string[]): Promise<Figures> =>
+  JSON.parse(await bench(...args, '-o', 'json')) as Figures;
+
+type Spread = { min: number; median: number; max: number; rounds: number[] };
+
+describe('bench throughput', () => {
+  type Subject = { perSecond: Spread; ratioToFloor: Spread; perTodo: Record<string, Spread> };
+  type Figures = {
+    ratioToFloor: number;
+    cpuRatioToFloor: number;
+    embeddedRatioToRabbitMQ: number;
+    subjects: Record<'floor' | 'naive' | 'holdfast' | 'embedded', Subject>;
+    machine: object;
+    settings: object;
+  };
+
+  test('measures the floor, the floor with an INSERT, and Holdfast on both queues', async () => {
+    const args = ['--rounds', '2', '--todos', '100', '--warmup', '50', '--in-flight', '16'];
+    const { subjects, machine, settings, ...ratios } = await figuresOf<Figures>('throughput', ...args);
+    const { floor, naive, holdfast, embedded } = subjects;
+    expect(settings).toMatchObject({ rounds: 2, todos: 100, warmup: 50, inFlight: 16 });
+    expect(machine).toMatchObject({ node: process.versions.node, cores: expect.any(Number) as number });
+    expect(ratios).toMatchObject({ bench: 'throughput', ratioToFloor: holdfast.ratioToFloor.median });
+    for (const round of [0, 1]) {
+      const rate = (subject: Subject) => subject.perSecond.rounds[round]!;
+      expect(holdfast.ratioToFloor.rounds[round]).toBe(rate(holdfast) / rate(floor));
+      expect(rate(embedded)).toBeGreaterThan(0);
+    }
+    // An INSERT is a commit, and every commit is an fsync: of 100 todos, those in hand when the clock began are missing.
+    expect(naive.perTodo['commits']!.min).toBeGreaterThan(0.5);
+    expect(naive.perTodo['fsyncs']!.min).toBeGreaterThan(naive.perTodo['commits']!.min - 0.05); // not read at one time
+    expect(floor.perTodo['fsyncs']!.max).toBe(0);
+    expect(floor.perTodo).not.toHaveProperty('commits');
+    expect(embedded.perTodo).not.toHaveProperty('broker cpu');
+  });
+});
