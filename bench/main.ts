@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { define, say, toCommand } from './command.ts';
 import { latencyBench } from './latency.ts';
 import { outageBench } from './outage.ts';
+import { slowDiskBench } from './slow-disk.ts';
 import { takeoverBench } from './takeover.ts';
 import { throughputBench } from './throughput.ts';
 
@@ -12,7 +13,7 @@ const program = new Command('bench')
   )
   .enablePositionalOptions();
 define(program, [throughputBench, latencyBench], ['', '--rounds 7', 'throughput', 'latency --help']);
-for (const benchmark of [throughputBench, latencyBench, takeoverBench, outageBench])
+for (const benchmark of [throughputBench, latencyBench, slowDiskBench, takeoverBench, outageBench])
   program.addCommand(toCommand(benchmark));
 
 try {

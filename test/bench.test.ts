@@ -49,3 +49,29 @@ describe('bench throughput', () => {
     expect(embedded.perTodo).not.toHaveProperty('broker cpu');
   });
 });
+
+describe('bench slow-disk', () => {
+  type Row = {
+    name: string;
+    delay: number;
+    perSecond: Spread;
+    ratioToNoDelay: Spread;
+    fsyncsPerTodo: Spread;
+  };
+
+  test('delays the fsyncs of the worker, and of nobody else', async () => {
+    const args = ['--rounds', '1', '--todos', '40', '--warmup', '10', '--in-flight', '4', '--delays', '20'];
+    const { rows } = await figuresOf<{ rows: Row[] }>('slow-disk', ...args);
+    const row = (name: string, delay: number) =>
+      rows.find((one) => one.name === name && one.delay === delay)!;
+    for (const name of ['holdfast', 'embedded']) {
+      const slow = row(name, 20);
+      // No todo is done sooner than the fsyncs that it waited for.
+      const fsyncsPerSecond = slow.fsyncsPerTodo.median * slow.perSecond.median;
+      expect(fsyncsPerSecond).toBeGreaterThan(0);
+      expect(fsyncsPerSecond).toBeLessThan(1000 / 20);
+      expect(slow.ratioToNoDelay.median).toBe(slow.perSecond.median / row(name, 0).perSecond.median);
+    }
+    expect(row('floor', 20).fsyncsPerTodo.max).toBe(0);
+  });
+});
