@@ -1,8 +1,10 @@
 /**
- * Every call of XState at run time is in this file: plain data in, plain data out. Nothing is ever started.
+ * Every call of XState at run time is in this file and `driver.ts`: plain data in, plain data out.
  */
-import { createActor, createMachine, fromTransition } from 'xstate';
+import { createMachine } from 'xstate';
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import { driver } from './driver.ts';
+import type { Action } from './driver.ts';
 import type { Status } from './run.ts';
 
 /** What entering a state asks for. A cancelled timer and a stopped call show in `Moved` as well. */
@@ -26,28 +28,27 @@ type Recorded = { readonly snapshot: string };
 
 type Event = { type: string; [field: string]: unknown };
 type Persisted = { children: Record<string, { src: string; snapshot: { input?: unknown } }> };
-type Action = { type: string; params?: unknown };
 type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
 
 /** The first snapshot of a machine. */
 export const enter = (machine: AnyStateMachine, input: unknown): Moved =>
-  moved(machine, (scope) => machine.getInitialSnapshot(scope, input));
+  moved(machine, driver.enter(machine, input));
 
 /** The snapshot after an event. */
 export const move = (machine: AnyStateMachine, record: Recorded, event: Event): Moved =>
-  moved(machine, (scope) => machine.transition(restore(machine, record, scope), event, scope));
+  moved(machine, driver.move(machine, restore(machine, record), event));
 
 /** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
 export const reenter = (machine: AnyStateMachine, { snapshot }: Recorded, state: string): Moved => {
   const { context } = JSON.parse(snapshot) as { context: object };
   const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
   const elsewhere: AnyStateMachine = createMachine(config, machine.implementations as never);
-  return moved(machine, (scope) => elsewhere.getInitialSnapshot(scope));
+  return moved(machine, driver.enter(elsewhere));
 };
 
 /** True if the machine has a transition for the event in the state that the snapshot is in. */
 export const accepts = (machine: AnyStateMachine, record: Recorded, event: Event): boolean =>
-  restore(machine, record, inertScope(noop)).can(event);
+  restore(machine, record).can(event);
 
 /** The calls that a record has in flight. */
 export const children = (record: Recorded): Child[] =>
@@ -82,38 +83,16 @@ const takeParsed = (record: Recorded): Persisted => {
 export const contextOf = (snapshot: string): unknown =>
   (JSON.parse(snapshot) as { context: unknown }).context;
 
-const restore = (machine: AnyStateMachine, record: Recorded, scope: Scope): AnyMachineSnapshot => {
-  const snapshot: AnyMachineSnapshot = machine.restoreSnapshot(takeParsed(record) as never, scope);
+const restore = (machine: AnyStateMachine, record: Recorded): AnyMachineSnapshot => {
+  const snapshot = driver.restore(machine, takeParsed(record));
   if (snapshot.status === 'error') throw asError(snapshot.error); // a state that is there no more
   return snapshot;
 };
 
-type Scope = Parameters<AnyStateMachine['transition']>[2];
-
-/**
- * XState's pure `transition` builds such a scope from the machine itself, which enters it once more, and without
- * an input: 240 us a todo went there. `transition`, `getInitialSnapshot` and `restoreSnapshot` are the interface
- * of every actor logic; nobody ever hears of `self`, which is only the parent that a child must have.
- */
-const inertScope = (take: (action: Action) => void): Scope => ({
-  self: nobody as unknown as Scope['self'],
-  system: nobody.system,
-  id: '',
-  sessionId: '',
-  logger: noop,
-  defer: noop,
-  stopChild: noop,
-  emit: noop,
-  actionExecutor: take,
-});
-
-/** Never started, and it keeps nothing of its children: one is enough for all. */
-const nobody = createActor(fromTransition((state: null) => state, null));
-const noop = () => {};
-
-const moved = (machine: AnyStateMachine, act: (scope: Scope) => AnyMachineSnapshot): Moved => {
-  const actions: Action[] = [];
-  const snapshot = act(inertScope((action) => actions.push(action)));
+const moved = (
+  machine: AnyStateMachine,
+  [snapshot, actions]: readonly [AnyMachineSnapshot, readonly Action[]],
+): Moved => {
   if (snapshot.status === 'error') throw asError(snapshot.error);
   const state = stateName(snapshot.value);
   const persisted = machine.getPersistedSnapshot(snapshot) as unknown as Persisted;
