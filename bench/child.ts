@@ -9,6 +9,8 @@ export type Child = {
   readonly ask: <Answer>(question: string, argument?: unknown) => Promise<Answer>;
   /** Asks it to finish its work and to end; resolves when it is gone. */
   readonly stop: () => Promise<void>;
+  /** SIGKILL; resolves when it is gone. */
+  readonly kill: () => Promise<void>;
 };
 
 type Question = { id: number; question: string; argument: unknown };
@@ -59,8 +61,12 @@ export const startChild = async (
     const code = await gone;
     if (code !== 0) throw new Error(`${path.basename(file)} ended with ${code}`);
   };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await gone;
+  };
   await ask('ready');
-  return { pid: child.pid!, ask, stop };
+  return { pid: child.pid!, ask, stop, kill };
 };
 
 /** The other side: answers the parent's questions, and ends when the parent is gone. */

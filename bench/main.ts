@@ -6,6 +6,7 @@ import { outageBench } from './outage.ts';
 import { slowDiskBench } from './slow-disk.ts';
 import { takeoverBench } from './takeover.ts';
 import { throughputBench } from './throughput.ts';
+import { waitingBench } from './waiting.ts';
 
 const program = new Command('bench')
   .description(
@@ -13,7 +14,14 @@ const program = new Command('bench')
   )
   .enablePositionalOptions();
 define(program, [throughputBench, latencyBench], ['', '--rounds 7', 'throughput', 'latency --help']);
-for (const benchmark of [throughputBench, latencyBench, slowDiskBench, takeoverBench, outageBench])
+for (const benchmark of [
+  throughputBench,
+  latencyBench,
+  waitingBench,
+  slowDiskBench,
+  takeoverBench,
+  outageBench,
+])
   program.addCommand(toCommand(benchmark));
 
 try {

@@ -1,10 +1,11 @@
 /** What is measured: a worker process, the queue that feeds it, and the proof that it did all of its work. */
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { quiet } from '../src/cli/log.ts';
+import type { TodoInput } from '../src/machines/create-todo.ts';
 import { openAmqp } from '../src/queue/amqp/open.ts';
 import type { Amqp } from '../src/queue/amqp/open.ts';
 import { EmbeddedQueue } from '../src/queue/embedded/embedded-queue.ts';
@@ -39,6 +40,10 @@ export type Surroundings = {
   /** Counts the worker's fsyncs, and makes each take `syncDelay` ms longer. */
   readonly slowSync?: SlowSync | undefined;
   readonly syncDelay?: number;
+  /** A store that is copied, with runs in it. */
+  readonly template?: string | undefined;
+  /** More flags of Node for the worker. */
+  readonly execArgv?: readonly string[];
 };
 
 /** One worker with a queue and a store that nobody used before. */
@@ -54,22 +59,26 @@ export type Subject = {
    * After the worker has left. Resolves to how many messages were handed back for a lap because the worker could
    * not finish them in time: the runs are final, the acks come with the lap.
    * @throws where a todo is not done: its message settled, its alert sent, and its run final where there is a store;
-   * and where more than `repeats` alerts came again
+   * where more than `repeats` alerts came again; and where more or fewer than `waiting` runs are unfinished
    */
-  readonly prove: (count: number, repeats?: number) => Promise<number>;
+  readonly prove: (count: number, also?: { repeats?: number; waiting?: number }) => Promise<number>;
   readonly close: () => Promise<void>;
 };
 
-const machine = 'create-todo@1';
+export const machineRef = 'create-todo@1';
 
 export const openSubject = (name: SubjectName, surroundings: Surroundings): Subject => {
   const folder = mkdtempSync(path.join(surroundings.folder, `${name}-`));
   const store = path.join(folder, 'bench.db');
   const prefix = `bench.${randomUUIDv7()}`;
-  const { amqpUrl, auditUrl, inFlight, cpuProf, slowSync, syncDelay = 0 } = surroundings;
+  const { amqpUrl, auditUrl, inFlight, cpuProf, slowSync, syncDelay = 0, template } = surroundings;
+  if (template !== undefined) copyDurably(template, store);
   const syncCount = path.join(folder, 'syncs');
   const options: ChildOptions = {
-    execArgv: cpuProf === undefined ? [] : profileFlags(name, cpuProf),
+    execArgv: [
+      ...(surroundings.execArgv ?? []),
+      ...(cpuProf === undefined ? [] : profileFlags(name, cpuProf)),
+    ],
     env: slowSync?.environment(syncCount, syncDelay) ?? {},
   };
   const queue = name === 'embedded' ? 'embedded' : amqpUrl;
@@ -90,7 +99,8 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
   const parts = name === 'embedded' ? openEmbedded(store) : openBroker(amqpUrl, prefix);
   return {
     place: { store, queue, prefix },
-    submit: (id) => parts.queue.publish({ id, machine, body: bodyOf(id) }),
+    submit: (id) =>
+      parts.queue.publish({ id, machine: machineRef, body: Buffer.from(JSON.stringify(inputOf(id))) }),
     start: () => {
       const bare = [amqpUrl, prefix, auditUrl, `${inFlight}`];
       if (name === 'floor') return startChild('floor.ts', bare, options);
@@ -98,12 +108,12 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       return startChild('holdfast.ts', worker, options);
     },
     counters: () => ({ ...commitsOf(store), ...(slowSync && { fsyncs: syncsIn(syncCount) }) }),
-    prove: async (count, repeats = 0) => {
+    prove: async (count, { repeats = 0, waiting = 0 } = {}) => {
       const lapping = await proveSettled(parts.queue);
       const alerts = await parts.alerts();
       expect('alerts', alerts, Math.min(Math.max(alerts, count), count + repeats));
       if (name === 'naive') proveSaved(store, count);
-      else if (name !== 'floor') proveFinal(store, count);
+      else if (name !== 'floor') proveFinal(store, count, waiting);
       return lapping;
     },
     close: async () => {
@@ -113,6 +123,14 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
   };
 };
 
+/** So that the copy is not still on its way to the disk while something is measured. */
+const copyDurably = (from: string, to: string): void => {
+  copyFileSync(from, to);
+  const file = openSync(to, 'r+');
+  fsyncSync(file);
+  closeSync(file);
+};
+
 const profileFlags = (name: SubjectName, folder: string): string[] => [
   '--cpu-prof',
   `--cpu-prof-dir=${folder}`,
@@ -120,12 +138,22 @@ const profileFlags = (name: SubjectName, folder: string): string[] => [
 ];
 
 /** Fills the queue with new todos; returns their ids. */
-export const fill = async ({ submit }: Pick<Subject, 'submit'>, count: number): Promise<string[]> => {
-  const ids = Array.from({ length: count }, () => randomUUIDv7());
-  const atOnce = 1000;
-  for (let from = 0; from < count; from += atOnce)
-    await Promise.all(ids.slice(from, from + atOnce).map(submit));
+export const fill = async (subject: Pick<Subject, 'submit'>, count: number): Promise<string[]> => {
+  const ids = newIds(count);
+  await submitAll(subject, ids);
   return ids;
+};
+
+export const newIds = (count: number): string[] => Array.from({ length: count }, () => randomUUIDv7());
+
+/** In this order. */
+export const submitAll = async (
+  { submit }: Pick<Subject, 'submit'>,
+  ids: readonly string[],
+): Promise<void> => {
+  const atOnce = 1000;
+  for (let from = 0; from < ids.length; from += atOnce)
+    await Promise.all(ids.slice(from, from + atOnce).map(submit));
 };
 
 type Parts = { queue: Queue; alerts: () => Promise<number>; close: () => Promise<void> };
@@ -182,12 +210,13 @@ const proveSaved = (store: string, wanted: number): void => {
   db.close();
 };
 
-const proveFinal = (store: string, wanted: number): void => {
+const proveFinal = (store: string, wanted: number, waiting: number): void => {
   const db = openDatabase(store);
-  expect('runs', count(db, `runs WHERE status = 'done'`), wanted);
-  expect('todos', count(db, 'todos'), wanted);
-  // start, save done, make done, alert done, audit done
-  expect('history rows', count(db, 'transitions'), wanted * 5);
+  expect('finished runs', count(db, `runs WHERE status = 'done'`), wanted);
+  expect('unfinished runs', count(db, `runs WHERE status = 'active'`), waiting);
+  expect('todos', count(db, 'todos'), wanted + waiting);
+  // start, save done, make done, alert done, and audit done (or error)
+  expect('history rows', count(db, 'transitions'), (wanted + waiting) * 5);
   db.close();
 };
 
@@ -195,5 +224,8 @@ const expect = (what: string, found: number, wanted: number): void => {
   if (found !== wanted) throw new Error(`${wanted} ${what} were expected, there are ${found}`);
 };
 
-const bodyOf = (id: string): Buffer =>
-  Buffer.from(JSON.stringify({ title: `Buy milk ${id}`, notes: 'two litres, the fresh one' }));
+/** What is submitted under an id. */
+export const inputOf = (id: string): TodoInput => ({
+  title: `Buy milk ${id}`,
+  notes: 'two litres, the fresh one',
+});

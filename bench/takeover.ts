@@ -120,7 +120,7 @@ const measure = async (queue: QueueName, heir: Heir, bench: Bench): Promise<Roun
     close();
     await workers.at(-1)!.drain();
     const { repeats } = await receiver.ask<Arrivals>('take');
-    await subject.prove(first + todos, unfinished);
+    await subject.prove(first + todos, { repeats: unfinished });
     if (repeats > unfinished)
       throw new Error(`${repeats} audit entries came again, and only ${unfinished} runs were in flight`);
     return { seconds, start, inFlight: unfinished, repeats };

@@ -8,7 +8,7 @@ import type { Arrivals } from './receiver.ts';
 import type { SlowSync } from './slow-sync.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
-import { fill, openSubject, subjectNames, subjects } from './subject.ts';
+import { fill, newIds, openSubject, subjectNames, subjects, submitAll } from './subject.ts';
 import type { Subject, SubjectName } from './subject.ts';
 import { columns, decimals, range, whole } from './table.ts';
 
@@ -72,6 +72,17 @@ const counting = (bench: Bench): SlowSync | undefined => {
   }
 };
 
+type FlowOptions = {
+  readonly warmup: number;
+  readonly todos: number;
+  /** Runs that are in the store, unfinished, and stay so. */
+  readonly waiting?: number;
+  /** Messages of such runs, which come by between the todos. */
+  readonly laps?: readonly string[];
+  /** Called when all is done, before the worker leaves. */
+  readonly atRest?: (worker: Child) => Promise<void>;
+};
+
 /**
  * The queue is filled before the worker starts, so that nobody else needs the CPU, and the clock runs from the audit
  * entry that ends the warm-up to the last one.
@@ -79,9 +90,10 @@ const counting = (bench: Bench): SlowSync | undefined => {
 export const measureFlow = async (
   subject: Subject,
   { receiver, brokerPid }: Bench,
-  { warmup: before, todos: count }: { readonly warmup: number; readonly todos: number },
+  { warmup: before, todos: count, waiting = 0, laps = [], atRest }: FlowOptions,
 ): Promise<Flow> => {
-  await fill(subject, before + count);
+  await fill(subject, before);
+  await submitAll(subject, mixed(newIds(count), laps));
   const worker = await subject.start();
   const read = () => readCounters({ subject, worker, receiver, brokerPid });
   await arrived(receiver, before);
@@ -89,11 +101,18 @@ export const measureFlow = async (
   await arrived(receiver, before + count);
   const end = await read();
   const { memory } = await worker.ask<Usage>('usage');
+  await atRest?.(worker);
   await worker.stop();
-  const handedBack = await subject.prove(before + count);
+  const handedBack = await subject.prove(before + count, { waiting });
   const { times } = await receiver.ask<Arrivals>('take');
   const seconds = (times.at(-1)! - times[before - 1]!) / 1000;
   return { perSecond: count / seconds, perTodo: each(begin, end, count), memory, handedBack };
+};
+
+/** The few spread evenly among the many. */
+const mixed = (many: readonly string[], few: readonly string[]): string[] => {
+  const share = (index: number) => Math.floor((index * few.length) / many.length);
+  return many.flatMap((id, index) => [id, ...few.slice(share(index), share(index + 1))]);
 };
 
 type Processes = { subject: Subject; worker: Child; receiver: Child; brokerPid: number | undefined };

@@ -75,3 +75,17 @@ describe('bench slow-disk', () => {
     expect(row('floor', 20).fsyncsPerTodo.max).toBe(0);
   });
 });
+
+describe('bench waiting', () => {
+  type Queue = { perSecondNone: Spread; perSecondWaiting: Spread; ratioToNone: Spread; heapPerRun: Spread };
+
+  test('measures new todos beside runs that wait and are still there at the end', async () => {
+    const args = ['--rounds', '1', '--todos', '50', '--warmup', '20', '--waiting', '1000'];
+    const { queues } = await figuresOf<{ queues: Record<string, Queue> }>('waiting', ...args);
+    for (const name of ['holdfast', 'embedded']) {
+      const { perSecondNone, perSecondWaiting, ratioToNone, heapPerRun } = queues[name]!;
+      expect(ratioToNone.median).toBe(perSecondWaiting.median / perSecondNone.median);
+      expect(heapPerRun.median).toBeGreaterThan(100); // the worker has them
+    }
+  });
+});
