@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { define, say, toCommand } from './command.ts';
 import { latencyBench } from './latency.ts';
 import { outageBench } from './outage.ts';
+import { resumeBench } from './resume.ts';
 import { slowDiskBench } from './slow-disk.ts';
 import { takeoverBench } from './takeover.ts';
 import { throughputBench } from './throughput.ts';
@@ -17,6 +18,7 @@ define(program, [throughputBench, latencyBench], ['', '--rounds 7', 'throughput'
 for (const benchmark of [
   throughputBench,
   latencyBench,
+  resumeBench,
   waitingBench,
   slowDiskBench,
   takeoverBench,

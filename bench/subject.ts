@@ -46,6 +46,13 @@ export type Surroundings = {
   readonly execArgv?: readonly string[];
 };
 
+type Also = {
+  readonly repeats?: number;
+  readonly waiting?: number;
+  /** How many alerts are expected, where it is not one for each. */
+  readonly alerts?: number;
+};
+
 /** One worker with a queue and a store that nobody used before. */
 export type Subject = {
   /** Where the worker finds its store and its queue. */
@@ -61,7 +68,7 @@ export type Subject = {
    * @throws where a todo is not done: its message settled, its alert sent, and its run final where there is a store;
    * where more than `repeats` alerts came again; and where more or fewer than `waiting` runs are unfinished
    */
-  readonly prove: (count: number, also?: { repeats?: number; waiting?: number }) => Promise<number>;
+  readonly prove: (count: number, also?: Also) => Promise<number>;
   readonly close: () => Promise<void>;
 };
 
@@ -108,10 +115,10 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       return startChild('holdfast.ts', worker, options);
     },
     counters: () => ({ ...commitsOf(store), ...(slowSync && { fsyncs: syncsIn(syncCount) }) }),
-    prove: async (count, { repeats = 0, waiting = 0 } = {}) => {
+    prove: async (count, { repeats = 0, waiting = 0, alerts: wanted = count } = {}) => {
       const lapping = await proveSettled(parts.queue);
       const alerts = await parts.alerts();
-      expect('alerts', alerts, Math.min(Math.max(alerts, count), count + repeats));
+      expect('alerts', alerts, Math.min(Math.max(alerts, wanted), wanted + repeats));
       if (name === 'naive') proveSaved(store, count);
       else if (name !== 'floor') proveFinal(store, count, waiting);
       return lapping;

@@ -1,10 +1,9 @@
-import path from 'node:path';
-import { mkdtempSync } from 'node:fs';
 import { defineBench, inTurn } from './bench.ts';
 import type { Bench } from './bench.ts';
-import { startChild } from './child.ts';
 import type { Child } from './child.ts';
 import type { AtRest } from './holdfast.ts';
+import { makeRuns } from './made.ts';
+import type { Made } from './made.ts';
 import { inFlight, number, rounds, todos, warmup } from './options.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
@@ -53,7 +52,7 @@ export const waitingBench = defineBench<Options, Figures, Options>({
 });
 
 const measure = async (bench: Bench, options: Options): Promise<Figures> => {
-  const made = await makeWaiting(bench, options.waiting);
+  const made = await makeRuns(bench, options.waiting, 'waiting');
   const found: Rounds = { holdfast: { none: [], waiting: [] }, embedded: { none: [], waiting: [] } };
   for (let round = 1; round <= options.rounds; round++) {
     for (const queue of inTurn(queues, round)) {
@@ -69,17 +68,6 @@ const measure = async (bench: Bench, options: Options): Promise<Figures> => {
     }
   }
   return figuresOf(found, options);
-};
-
-type Made = { readonly template: string; readonly ids: readonly string[] };
-
-const makeWaiting = async ({ folder, progress }: Bench, count: number): Promise<Made> => {
-  progress(`waiting: making ${whole(count)} runs that wait`);
-  const template = path.join(mkdtempSync(path.join(folder, 'waiting-')), 'bench.db');
-  const maker = await startChild('maker.ts', [template]);
-  const ids = await maker.ask<string[]>('make', { count, how: 'waiting' });
-  await maker.stop();
-  return { template, ids };
 };
 
 /** How many messages of waiting runs come by while the todos are done. */

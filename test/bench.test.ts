@@ -89,3 +89,29 @@ describe('bench waiting', () => {
     }
   });
 });
+
+describe('bench resume', () => {
+  type Queue = Record<
+    'start' | 'firstCall' | 'allTakenUp' | 'allCalled' | 'peakMemoryMiB' | 'peakMemoryTakenUpMiB',
+    Spread
+  >;
+
+  test('measures how the runs of a killed worker go on', async () => {
+    const { queues } = await figuresOf<{ queues: Record<string, Queue> }>(
+      'resume',
+      '--rounds',
+      '1',
+      '--runs',
+      '300',
+      '--in-flight',
+      '16',
+    );
+    for (const name of ['holdfast', 'embedded']) {
+      const { start, firstCall, allTakenUp, allCalled, peakMemoryMiB, peakMemoryTakenUpMiB } = queues[name]!;
+      expect(start.median).toBeGreaterThan(0);
+      expect(firstCall.median).toBeLessThan(allCalled.median);
+      expect(allTakenUp.median).toBeLessThanOrEqual(allCalled.median + 1);
+      expect(peakMemoryTakenUpMiB.median).toBeLessThanOrEqual(peakMemoryMiB.median);
+    }
+  });
+});
