@@ -7,6 +7,7 @@ import type {
   Outage,
   Outcome,
   Resumed,
+  Retired,
   WorkerStore,
 } from '../src/store/store.ts';
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
@@ -110,6 +111,10 @@ export class WatchedStore implements WorkerStore {
 
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
     return this.#do(() => this.#store.noteOutages(worker, outages));
+  }
+
+  prune(retired: Retired, limit: number): Promise<number> {
+    return this.#do(() => this.#store.prune(retired, limit));
   }
 
   watch(onChange: () => void): { close(): void } {

@@ -54,6 +54,7 @@ const emptyArchive: Archive = {
   list: async () => [],
   census: async () => [],
   history: async () => [],
+  prunable: async () => 0,
   outages: async () => [],
   stranded: async () => [],
   amend: async () => ({ type: 'conflict' }),

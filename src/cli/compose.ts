@@ -120,7 +120,7 @@ export const openPorts = async (settings: WorkerSettings, log: Log): Promise<Por
 /** Puts a worker together. It has not started. */
 export const assemble = async (ports: Ports, settings: Settings, log: Log): Promise<OpenWorker> => {
   const { db, store, queue, definitions } = ports;
-  const { concurrency, callTimeout, retryBase, retryCap } = settings;
+  const { concurrency, callTimeout, keep, retryBase, retryCap } = settings;
   const probing = { base: retryBase, cap: retryCap };
   const registry = createRegistry(definitions);
   await prepare(store, registry);
@@ -133,6 +133,7 @@ export const assemble = async (ports: Ports, settings: Settings, log: Log): Prom
     concurrency,
     callTimeout,
     probing,
+    ...(keep !== undefined && { keep }),
   });
   const close = async () => {
     await worker.drain();

@@ -54,6 +54,10 @@ const options = {
   lease: new Option('--lease <duration>', 'how long a worker that hangs keeps its runs')
     .env('HOLDFAST_LEASE')
     .default('15s'),
+  keep: new Option(
+    '--keep <duration>',
+    'how long runs that are done or cancelled are kept, and with them their keys; for ever where it is left out',
+  ).env('HOLDFAST_KEEP'),
   retryBase: new Option('--retry-base <duration>', 'the first wait of the backoff at most')
     .env('HOLDFAST_RETRY_BASE')
     .default('200ms'),
@@ -95,37 +99,51 @@ const queueUrl = z
       'is neither "embedded" nor a URL of the form amqp://user:password@host:5672/vhost (escape special characters in the password as %XX)',
   });
 
-const schema = z.object({
-  store: z.string().min(1, 'is empty'),
-  queue: queueUrl,
-  prefix: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores'),
-  lap: duration,
-  ca: z.string().optional(),
-  cert: z.string().optional(),
-  certKey: z.string().optional(),
-  // A list in the environment is divided by commas.
-  machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
-  auditUrl: httpUrl.optional(),
-  auditVerify: z.union([z.boolean(), z.stringbool()], 'is neither true nor false'),
-  auditCa: z.string().optional(),
-  concurrency: z.coerce
-    .number('is not a number')
-    .int('is not a whole number')
-    .min(1, 'is below 1')
-    .max(10_000, 'is above 10000'),
-  callTimeout: duration,
-  // It is renewed every second; a shorter one would be lost to a pause of the machine.
-  lease: duration.refine((ms) => ms >= 3000, { error: 'is shorter than 3s' }),
-  retryBase: duration,
-  retryCap: duration,
-  retryFor: duration,
-  logLevel: z.enum(
-    ['debug', 'info', 'warn', 'error', 'silent'],
-    'is none of debug, info, warn, error, silent',
-  ),
-});
+/**
+ * How old (ms) what is pruned must be: the message of a run may come a lap after the run has ended, and would begin
+ * it anew.
+ */
+export const leastAge = ({ lap }: { lap: number }): number => Math.max(3_600_000, 2 * lap);
+export const tooYoung =
+  'is less than 1h or two laps: the message of a run may still come so long after the run has ended';
+
+const schema = z
+  .object({
+    store: z.string().min(1, 'is empty'),
+    queue: queueUrl,
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores'),
+    lap: duration,
+    ca: z.string().optional(),
+    cert: z.string().optional(),
+    certKey: z.string().optional(),
+    // A list in the environment is divided by commas.
+    machines: z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]).default([]),
+    auditUrl: httpUrl.optional(),
+    auditVerify: z.union([z.boolean(), z.stringbool()], 'is neither true nor false'),
+    auditCa: z.string().optional(),
+    concurrency: z.coerce
+      .number('is not a number')
+      .int('is not a whole number')
+      .min(1, 'is below 1')
+      .max(10_000, 'is above 10000'),
+    callTimeout: duration,
+    // It is renewed every second; a shorter one would be lost to a pause of the machine.
+    lease: duration.refine((ms) => ms >= 3000, { error: 'is shorter than 3s' }),
+    keep: duration.optional(),
+    retryBase: duration,
+    retryCap: duration,
+    retryFor: duration,
+    logLevel: z.enum(
+      ['debug', 'info', 'warn', 'error', 'silent'],
+      'is none of debug, info, warn, error, silent',
+    ),
+  })
+  .refine((settings) => settings.keep === undefined || settings.keep >= leastAge(settings), {
+    path: ['keep'],
+    error: tooYoung,
+  });
 
 export type Settings = z.output<typeof schema>;
 export type SettingName = keyof typeof options;
@@ -148,6 +166,7 @@ export const workerSettings = [
   'concurrency',
   'callTimeout',
   'lease',
+  'keep',
   'retryBase',
   'retryCap',
   'retryFor',

@@ -7,7 +7,10 @@ import type { Settings } from './settings.ts';
 const binary = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
 
 /** What a worker in a process of its own is told; it knows no machines but the built-in one. */
-export type WorkerProcessSettings = Omit<Settings, 'machines' | 'callTimeout' | 'retryBase' | 'retryFor'> & {
+export type WorkerProcessSettings = Omit<
+  Settings,
+  'machines' | 'callTimeout' | 'keep' | 'retryBase' | 'retryFor'
+> & {
   readonly auditUrl: URL;
 };
 

@@ -1,6 +1,7 @@
 /** The status of a run. Every status but `active` is final: no further transitions. */
 export const statuses = ['active', 'done', 'failed', 'cancelled'] as const;
 export type Status = (typeof statuses)[number];
+export type FinalStatus = Exclude<Status, 'active'>;
 
 /** A durable delay: when it is due (ms since the epoch) and the event that it brings. */
 export type Timer = { readonly at: number; readonly event: { readonly type: string } };

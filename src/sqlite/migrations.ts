@@ -101,6 +101,10 @@ const migrations = [
     PRIMARY KEY (worker, machine, call)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- For pruning.
+  CREATE INDEX runs_final ON runs (status, updated_at) WHERE status <> 'active';
+  `,
 ];
 
 /** Brings the file up to date. @throws DatabaseError when it is another program's or a newer Holdfast's. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { answerTo, dueOf, error, ok, testClock, todoMachine } from '../../test/harness/engine.ts';
-import { advance, start } from '../engine/interpreter.ts';
+import { advance, redrive, start } from '../engine/interpreter.ts';
 import type { Incident, Run, Step } from '../engine/run.ts';
 import { suspectAfter } from './store.ts';
 import type { Change, Store } from './store.ts';
@@ -283,6 +283,77 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       expect(
         (await store.resume('a', refs, 10)).map(({ run, resumes }) => [run.id, resumes > suspectAfter]),
       ).toEqual([['r2', true]]);
+    });
+
+    describe('pruning', () => {
+      /** Ends at once, a second after the one before it. */
+      const end = async (id: string, ...incidents: ((run: Run) => Incident)[]): Promise<Run> => {
+        clock.at += 1000;
+        let [run] = await create('a', id);
+        for (const incident of incidents) {
+          const change = stepOf(run!, incident(run!));
+          expect(await commitOne('a', change)).toBe('committed');
+          run = change.run;
+        }
+        return run!;
+      };
+      const succeeds = (run: Run) => answerTo(machine, run, ok());
+      const fails = (run: Run) => answerTo(machine, run, error('HTTP 422', { permanent: true }));
+      const isCancelled = (): Incident => ({ type: 'cancelled' });
+      const everyStatus = ['done', 'failed', 'cancelled'] as const;
+      const kept = async () => (await store.list({ limit: 10 })).map(({ id }) => id).toReversed();
+
+      test('forgets final runs of these statuses that ended before, with their histories, and no others', async () => {
+        await end('running');
+        await end('done', succeeds, succeeds);
+        await end('failed', fails);
+        await end('cancelled', isCancelled);
+        const { updatedAt } = await end('young', isCancelled);
+        const old = { before: updatedAt, statuses: ['done', 'cancelled'] as const };
+        expect(await store.prunable(old)).toBe(2);
+        expect(await store.prune(old, 10)).toBe(2);
+        expect(await kept()).toEqual(['running', 'failed', 'young']);
+        expect(await store.history('done')).toEqual([]);
+        expect(await store.history('failed')).not.toEqual([]);
+        expect(await store.prunable(old)).toBe(0);
+        expect(await store.prune({ ...old, statuses: ['failed'] }, 10)).toBe(1);
+      });
+
+      test('is bounded, and says when no more are left', async () => {
+        for (const id of ['r1', 'r2', 'r3']) await end(id, isCancelled);
+        const all = { before: Infinity, statuses: everyStatus };
+        expect(await store.prune(all, 2)).toBe(2);
+        expect(await kept()).toHaveLength(1);
+        expect(await store.prune(all, 2)).toBe(1);
+        expect(await store.prune(all, 2)).toBe(0);
+      });
+
+      test('leaves alone what the machine wrote, and the same key begins a new run', async () => {
+        await end('r1', succeeds, succeeds);
+        await store.prune({ before: Infinity, statuses: ['done'] }, 10);
+        expect(under.todos()).toEqual(['r1']);
+        expect(await store.claim('a', refs, [{ id: 'r1', redelivered: true }])).toEqual([
+          { type: 'unknown' },
+        ]);
+        expect(await commitOne('b', begin('r1', 'Buy bread'))).toBe('committed');
+        expect((await store.history('r1')).map(({ seq }) => seq)).toEqual([1, 2, 3]);
+      });
+
+      test('does not touch a run that was put back to a step, and a step of one that is forgotten is a conflict', async () => {
+        const [again, gone] = [await end('again', fails), await end('gone', fails)];
+        const retried = (run: Run) => ({ ...redrive(machine, run, clock), expected: run.seq });
+        expect((await store.amend(retried(again))).type).toBe('committed');
+        expect(await store.prune({ before: Infinity, statuses: everyStatus }, 10)).toBe(1);
+        expect(await kept()).toEqual(['again']);
+        expect((await store.amend(retried(gone))).type).toBe('conflict');
+      });
+
+      test('at the same time by two workers forgets each run once', async () => {
+        for (const id of ['r1', 'r2', 'r3']) await end(id, isCancelled);
+        const all = { before: Infinity, statuses: everyStatus };
+        const counts = await Promise.all([store.prune(all, 2), under.another().prune(all, 2)]);
+        expect(counts).toEqual([2, 1]);
+      });
     });
 
     describe('a person', () => {

@@ -2,7 +2,7 @@
  * Where runs are kept. The port is coarse and asynchronous: one method, one transaction, durable when it
  * resolves. A method that rejects has changed nothing (that anybody can read, when its error `isGone`). Adapter: sqlite/; store.suite.ts judges it.
  */
-import type { Run, Status, Step, Transition } from '../engine/run.ts';
+import type { FinalStatus, Run, Status, Step, Transition } from '../engine/run.ts';
 
 /** A step to be committed: on top of record number `expected`, or as a new run where that is null. */
 export type Change = Step & { readonly expected: number | null };
@@ -38,6 +38,9 @@ export type Outage = {
   readonly waiting: number;
   readonly error: string;
 };
+
+/** Runs that became final before `before` (ms since the epoch). */
+export type Retired = { readonly before: number; readonly statuses: readonly FinalStatus[] };
 
 /** True when the store was taken away from this process for good: nobody reads what it writes. */
 export const isGone = (error: unknown): boolean =>
@@ -79,6 +82,11 @@ export interface WorkerStore {
   spare(worker: string, runs: readonly string[]): Promise<void>;
   /** Remembers which receivers are away for this worker, for others to see; forgotten when it leaves or dies. */
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void>;
+  /**
+   * Forgets up to `limit` runs and their histories; what their machines wrote into tables of their own stays.
+   * Returns how many: fewer than `limit` when there are no more. The same key is a new run from then on.
+   */
+  prune(retired: Retired, limit: number): Promise<number>;
   /** Calls back after another process changed the store. */
   watch(onChange: () => void): { close(): void };
 }
@@ -115,6 +123,8 @@ export interface Archive {
   list(filter: ListFilter): Promise<Run[]>;
   census(): Promise<CensusRow[]>;
   history(id: string): Promise<Transition[]>;
+  /** How many runs `prune` would forget. */
+  prunable(retired: Retired): Promise<number>;
   /** The receivers that are away, as living workers see it. */
   outages(): Promise<Outage[]>;
   /** Unfinished runs of machines that are not among `refs`: nobody runs them. */

@@ -1,10 +1,9 @@
 import { messageOf } from '../engine/errors.ts';
-import type { Clock } from '../engine/run.ts';
 import type { WorkerStore } from '../store/store.ts';
 import type { Calls } from './calls.ts';
 import type { Held } from './held.ts';
-import type { Log } from './log.ts';
-import type { Scheduler } from './scheduler.ts';
+import { Pruning } from './pruning.ts';
+import type { PruningOptions } from './pruning.ts';
 
 /** How long a delivery may stay in hand, in ms: well below every ack time-out of a broker. */
 const holdMs = 60_000;
@@ -12,12 +11,9 @@ const holdMs = 60_000;
 /** The same while every place is taken and others wait for one. */
 const crowdedHoldMs = 2000;
 
-type UpkeepOptions = {
+type UpkeepOptions = PruningOptions & {
   readonly id: string;
   readonly store: Pick<WorkerStore, 'noteOutages' | 'spare'>;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly log: Log;
   readonly concurrency: number;
 };
 
@@ -26,19 +22,26 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #held: ReadonlyMap<string, Held>;
   readonly #calls: Pick<Calls, 'outages'>;
+  readonly #pruning: Pruning;
   #noted = '[]';
 
   constructor(options: UpkeepOptions, held: ReadonlyMap<string, Held>, calls: Pick<Calls, 'outages'>) {
     this.#options = options;
     this.#held = held;
     this.#calls = calls;
+    this.#pruning = new Pruning(options);
   }
 
   tick(): void {
     this.#releaseLongHeld();
+    this.#pruning.tick();
     Promise.all([this.#noteOutages(), this.#spareIdle()]).catch((error: unknown) =>
       this.#options.log.debug({ error: messageOf(error) }, 'what a tick had to write could not be written'),
     );
+  }
+
+  stop(): Promise<void> {
+    return this.#pruning.stop();
   }
 
   #releaseLongHeld(): void {

@@ -40,6 +40,8 @@ export type WorkerOptions = {
   /** The pauses between probes of a receiver that is away. */
   readonly probing?: Probing;
   readonly maxResumes?: number;
+  /** How long runs that are done or cancelled are kept, in ms; longer than a lap of the queue. For ever by default. */
+  readonly keep?: number;
 };
 
 const systemClock: Clock = { now: Date.now, random: Math.random };
@@ -51,6 +53,7 @@ const defaults = {
   callTimeout: 10_000,
   probing: defaultRetry,
   maxResumes: 5,
+  keep: Infinity,
 };
 
 /** More mail than this waits for the next turn, so that a transaction stays short. */
@@ -64,6 +67,7 @@ export class Worker {
   readonly #held = new Map<string, Held>();
   readonly #calls: Calls;
   readonly #tenure: Tenure;
+  readonly #upkeep: Upkeep;
   /** The machines that this worker can run. */
   readonly #refs: readonly string[];
   #inbox: Mail[] = [];
@@ -80,7 +84,7 @@ export class Worker {
     this.#broken.promise.catch(() => {}); // nobody may be listening
     this.#refs = registry.machines.map(({ ref }) => ref);
     this.#calls = new Calls(this.#options);
-    const upkeep = new Upkeep(this.#options, this.#held, this.#calls);
+    this.#upkeep = new Upkeep(this.#options, this.#held, this.#calls);
     this.#tenure = new Tenure({
       store,
       worker: id,
@@ -91,7 +95,7 @@ export class Worker {
       onEvicted: (run) => this.#post({ type: 'evicted', run }),
       onLost: () => this.#letGoOfAll(),
       onGone: (error) => this.#break(error),
-      onTick: () => upkeep.tick(),
+      onTick: () => this.#upkeep.tick(),
       settled: () => this.#seen(),
     });
   }
@@ -127,6 +131,7 @@ export class Worker {
   async #drain(): Promise<void> {
     await this.#consumer?.stop();
     await this.#tenure.stop();
+    await this.#upkeep.stop();
     await this.#calls.close();
     if (!this.#storeFails) await this.#quiet();
     for (const held of this.#held.values()) held.stop();

@@ -10,6 +10,7 @@ import { doctorCommand } from './doctor.ts';
 import { inspectCommand } from './inspect.ts';
 import { listCommand } from './list.ts';
 import { proveCommand } from './prove.ts';
+import { pruneCommand } from './prune.ts';
 import { retry } from './retry.ts';
 import { submit } from './submit.ts';
 import { worker } from './worker.ts';
@@ -23,6 +24,7 @@ export const commands: readonly Define[] = [
   censusCommand,
   retry,
   cancel,
+  pruneCommand,
   alertsCommand,
   deadLettersCommand,
   diagramCommand,

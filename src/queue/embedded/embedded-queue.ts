@@ -1,5 +1,5 @@
 import type { Database } from '../../sqlite/database.ts';
-import { leaseMs as defaultLeaseMs } from '../../sqlite/workers.ts';
+import { deadWorkers, leaseMs as defaultLeaseMs } from '../../sqlite/workers.ts';
 import type { Consumer, ConsumerOptions, DeadLetters, Depth, Message, Queue, Submission } from '../queue.ts';
 import { QueueError } from '../queue.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
@@ -69,13 +69,16 @@ export class EmbeddedQueue implements Queue {
     drop: (id) => this.#accept(() => this.#forget(id)),
   };
 
+  /** What a dead worker held is ready, even if no other one has looked yet. */
   async depth(): Promise<Depth> {
+    const now = this.#settings.now();
     const row = this.#db.get<Depth>(
-      `SELECT count(*) FILTER (WHERE visible_at <= :now AND holder IS NULL) AS ready,
+      `SELECT count(*) FILTER (WHERE visible_at <= :now
+           AND (holder IS NULL OR holder IN (SELECT value FROM json_each(:dead)))) AS ready,
          count(*) FILTER (WHERE visible_at > :now AND holder IS NULL) AS waiting,
          (SELECT count(*) FROM dead_letters) AS dead
        FROM messages`,
-      { now: this.#settings.now() },
+      { now, dead: JSON.stringify(deadWorkers(this.#db, now)) },
     );
     return row!;
   }

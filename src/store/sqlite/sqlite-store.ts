@@ -23,11 +23,13 @@ import type {
   Outage,
   Outcome,
   Resumed,
+  Retired,
   Store,
 } from '../store.ts';
 import { suspectAfter } from '../store.ts';
 import { commitAny, commitOwn } from './commit.ts';
 import { readOutages, writeOutages } from './outages.ts';
+import { countRetired, forgetRuns, retiredIds } from './prune.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
 import type { RunRow, TransitionRow } from './rows.ts';
 
@@ -122,6 +124,15 @@ export class SqliteStore implements Store {
     return this.#db.write(() => writeOutages(this.#db, worker, outages));
   }
 
+  async prune(retired: Retired, limit: number): Promise<number> {
+    if (retiredIds(this.#db, retired, 1).length === 0) return 0;
+    return this.#db.write(() => {
+      const ids = retiredIds(this.#db, retired, limit);
+      forgetRuns(this.#db, ids);
+      return ids.length;
+    });
+  }
+
   amend(change: Change & { expected: number }): Promise<Outcome> {
     return this.#db.write(() => commitAny(this.#db, change));
   }
@@ -167,6 +178,10 @@ export class SqliteStore implements Store {
     return this.#db
       .all<TransitionRow>('SELECT * FROM transitions WHERE run = :id ORDER BY seq', { id })
       .map(toTransition);
+  }
+
+  async prunable(retired: Retired): Promise<number> {
+    return countRetired(this.#db, retired);
   }
 
   async outages(): Promise<Outage[]> {
