@@ -24,7 +24,7 @@ export const writtenBy = (pid: number): Counters => {
   return { disk: field('write_bytes'), writes: field('wchar') };
 };
 
-const readProc = (file: string): string | undefined => {
+export const readProc = (file: string): string | undefined => {
   try {
     return readFileSync(`/proc/${file}`, 'utf8');
   } catch {

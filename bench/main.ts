@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { define, say, toCommand } from './command.ts';
 import { latencyBench } from './latency.ts';
 import { outageBench } from './outage.ts';
+import { peersBench } from './peers/peers.ts';
 import { resumeBench } from './resume.ts';
 import { slowDiskBench } from './slow-disk.ts';
 import { takeoverBench } from './takeover.ts';
@@ -23,6 +24,7 @@ for (const benchmark of [
   slowDiskBench,
   takeoverBench,
   outageBench,
+  peersBench,
 ])
   program.addCommand(toCommand(benchmark));
 

@@ -4,7 +4,7 @@
  */
 import Sqlite from 'better-sqlite3';
 import { bareOptions, startBareWorker } from './bare.ts';
-import type { BareTodo } from './bare.ts';
+import type { Todo } from './effects.ts';
 
 const [store, ...rest] = process.argv.slice(2);
 const db = new Sqlite(store);
@@ -15,7 +15,7 @@ db.exec(
      id TEXT PRIMARY KEY, title TEXT NOT NULL, notes TEXT, created_at TEXT NOT NULL
    ) STRICT`,
 );
-const insert = db.prepare<BareTodo>(
+const insert = db.prepare<Todo>(
   `INSERT INTO todos (id, title, notes, created_at) VALUES (:id, :title, :notes, :createdAt)
    ON CONFLICT (id) DO NOTHING`,
 );

@@ -12,6 +12,14 @@ const whole = (text: string): number => {
 export const number = (flags: string, description: string, byDefault: number): Option =>
   new Option(flags, description).argParser(whole).default(byDefault);
 
+export const optionalNumber = (flags: string, description: string): Option =>
+  new Option(flags, description).argParser(whole);
+
+export const optionalText = (flags: string, description: string): Option => new Option(flags, description);
+
+export const someOf = (flags: string, description: string, choices: readonly string[]): Option =>
+  new Option(flags, description).choices(choices);
+
 /** `--rates 10 50 200`. Commander calls the parser for each, and hands on what it returned before. */
 export const numbers = (flags: string, description: string, byDefault: readonly number[]): Option =>
   new Option(flags, description)
