@@ -8,6 +8,7 @@ import type { ConsumeMessage } from 'amqplib';
 import { topologyOf } from '../src/amqp/topology.ts';
 import { parseAddress } from '../src/amqp/url.ts';
 import { answer } from './child.ts';
+import { noteDone } from './done.ts';
 import { alertKey, alertOf, auditKey, openEffects } from './effects.ts';
 import type { Todo } from './effects.ts';
 
@@ -30,12 +31,14 @@ export const startBareWorker = async (options: BareOptions): Promise<void> => {
   const connections = Math.max(8, Math.ceil(inFlight / 2));
   const effects = await openEffects({ amqpUrl: url, exchange: events, auditUrl, connections });
 
+  const done = noteDone();
   const work = async (message: ConsumeMessage): Promise<void> => {
     const todo = todoOf(message);
     save?.(todo);
     await effects.sendAlert(alertOf(todo), alertKey(todo.id));
     await effects.sendAudit(todo, auditKey(todo.id));
     inlet.ack(message);
+    if (process.env['NOTE_DONE']) done.note(todo.id);
   };
 
   await inlet.prefetch(inFlight);
@@ -47,6 +50,7 @@ export const startBareWorker = async (options: BareOptions): Promise<void> => {
   });
 
   answer({
+    ...done.questions,
     stop: async () => {
       await inlet.cancel(consumerTag);
       await Promise.all(inHand);

@@ -42,6 +42,10 @@ export type Surroundings = {
   readonly syncDelay?: number;
   /** A store that is copied, with runs in it. */
   readonly template?: string | undefined;
+  /** A store that is used as it is, and stays. */
+  readonly store?: string | undefined;
+  /** The worker notes when each todo is done. */
+  readonly noteDone?: boolean;
   /** More flags of Node for the worker. */
   readonly execArgv?: readonly string[];
 };
@@ -49,6 +53,8 @@ export type Surroundings = {
 type Also = {
   readonly repeats?: number;
   readonly waiting?: number;
+  /** Runs that were final before. */
+  readonly finished?: number;
   /** How many alerts are expected, where it is not one for each. */
   readonly alerts?: number;
 };
@@ -76,7 +82,7 @@ export const machineRef = 'create-todo@1';
 
 export const openSubject = (name: SubjectName, surroundings: Surroundings): Subject => {
   const folder = mkdtempSync(path.join(surroundings.folder, `${name}-`));
-  const store = path.join(folder, 'bench.db');
+  const store = surroundings.store ?? path.join(folder, 'bench.db');
   const prefix = `bench.${randomUUIDv7()}`;
   const { amqpUrl, auditUrl, inFlight, cpuProf, slowSync, syncDelay = 0, template } = surroundings;
   if (template !== undefined) copyDurably(template, store);
@@ -86,7 +92,10 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       ...(surroundings.execArgv ?? []),
       ...(cpuProf === undefined ? [] : profileFlags(name, cpuProf)),
     ],
-    env: slowSync?.environment(syncCount, syncDelay) ?? {},
+    env: {
+      ...slowSync?.environment(syncCount, syncDelay),
+      ...(surroundings.noteDone && { NOTE_DONE: 'true' }),
+    },
   };
   const queue = name === 'embedded' ? 'embedded' : amqpUrl;
   const worker = [
@@ -115,12 +124,12 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       return startChild('holdfast.ts', worker, options);
     },
     counters: () => ({ ...commitsOf(store), ...(slowSync && { fsyncs: syncsIn(syncCount) }) }),
-    prove: async (count, { repeats = 0, waiting = 0, alerts: wanted = count } = {}) => {
+    prove: async (count, { repeats = 0, waiting = 0, finished = 0, alerts: wanted = count } = {}) => {
       const lapping = await proveSettled(parts.queue);
       const alerts = await parts.alerts();
       expect('alerts', alerts, Math.min(Math.max(alerts, wanted), wanted + repeats));
       if (name === 'naive') proveSaved(store, count);
-      else if (name !== 'floor') proveFinal(store, count, waiting);
+      else if (name !== 'floor') proveFinal(store, finished + count, waiting);
       return lapping;
     },
     close: async () => {

@@ -77,6 +77,8 @@ type FlowOptions = {
   readonly todos: number;
   /** Runs that are in the store, unfinished, and stay so. */
   readonly waiting?: number;
+  /** Runs that were final before. */
+  readonly finished?: number;
   /** Messages of such runs, which come by between the todos. */
   readonly laps?: readonly string[];
   /** Called when all is done, before the worker leaves. */
@@ -90,7 +92,7 @@ type FlowOptions = {
 export const measureFlow = async (
   subject: Subject,
   { receiver, brokerPid }: Bench,
-  { warmup: before, todos: count, waiting = 0, laps = [], atRest }: FlowOptions,
+  { warmup: before, todos: count, waiting = 0, finished = 0, laps = [], atRest }: FlowOptions,
 ): Promise<Flow> => {
   await fill(subject, before);
   await submitAll(subject, mixed(newIds(count), laps));
@@ -103,7 +105,7 @@ export const measureFlow = async (
   const { memory } = await worker.ask<Usage>('usage');
   await atRest?.(worker);
   await worker.stop();
-  const handedBack = await subject.prove(before + count, { waiting });
+  const handedBack = await subject.prove(before + count, { waiting, finished });
   const { times } = await receiver.ask<Arrivals>('take');
   const seconds = (times.at(-1)! - times[before - 1]!) / 1000;
   return { perSecond: count / seconds, perTodo: each(begin, end, count), memory, handedBack };

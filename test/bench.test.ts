@@ -1,7 +1,10 @@
 /** Each benchmark with sizes that say nothing about speed: that it runs to its end, and that its figures add up. */
 import path from 'node:path';
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, test, vi } from 'vitest';
+import { whyNotHeld } from '../bench/latency.ts';
 import { spawnNode } from './harness/cli.ts';
+
+vi.setConfig({ testTimeout: 120_000 }); // each starts a dozen processes
 
 const main = path.resolve(import.meta.dirname, '../bench/main.ts');
 
@@ -47,6 +50,35 @@ describe('bench throughput', () => {
     expect(floor.perTodo['fsyncs']!.max).toBe(0);
     expect(floor.perTodo).not.toHaveProperty('commits');
     expect(embedded.perTodo).not.toHaveProperty('broker cpu');
+  });
+});
+
+describe('bench latency', () => {
+  type Distribution = { p50: Spread; p90: Spread; p99: Spread; max: Spread; p999?: number };
+  type Subject = { done: Distribution; audit: Distribution; notHeld: string[] };
+  type Rate = { rate: number; p50RatioToFloor?: Spread; subjects: Record<'floor' | 'holdfast', Subject> };
+
+  test('measures until done, and until the last effect, at each rate', async () => {
+    const load = ['--rounds', '1', '--seconds', '1', '--warmup', '20', '--in-flight', '16'];
+    const { rates } = await figuresOf<{ rates: Rate[] }>('latency', ...load, '--rates', '10', '20');
+    expect(rates.map(({ rate }) => rate)).toEqual([10, 20]);
+    for (const { subjects } of rates)
+      for (const { done, audit } of Object.values(subjects)) {
+        expect(done.p50.median).toBeGreaterThan(audit.p50.median); // the audit entry comes before
+        expect(done.p99.median).toBeGreaterThanOrEqual(done.p90.median);
+        expect(done).not.toHaveProperty('p999'); // of 20 todos it would be the slowest one
+      }
+    const { p50RatioToFloor, subjects } = rates[0]!;
+    expect(p50RatioToFloor!.median).toBe(subjects.holdfast.done.p50.median / subjects.floor.done.p50.median);
+  });
+
+  test.each([
+    [0, 25, 50, undefined],
+    [0, 26, 50, '26 were not done when the last one was sent'],
+    [0, 10, 10, undefined],
+    [501, 0, 50, 'the load generator sent the last one 501 ms late'],
+  ])('%d ms late, with %d behind at %d/s: %s', (late, backlog, rate, why) => {
+    expect(whyNotHeld(late, backlog, rate)).toBe(why);
   });
 });
 
