@@ -9,6 +9,7 @@ import type { proofAsData } from '../src/cli/prove/report.ts';
 import { startAuditReceiver } from '../src/cli/receiver.ts';
 import { readSettings } from '../src/cli/settings.ts';
 import { cli, fakeIo } from './harness/cli-fixture.ts';
+import { away } from './harness/ends.ts';
 import { tempDir } from './harness/tmp.ts';
 
 const queues = { embedded: 'embedded', RabbitMQ: inject('amqpUrl') };
@@ -69,9 +70,39 @@ test('a machine of one’s own: its effects are counted where they are made', as
     total: { cells: 1, accepted: 3, todos: 0, alerts: 0, audits: 0, others: 3, lost: 0, doubled: 0 },
   });
   expect(total.repeats).toBeGreaterThan(0);
-  expect(mail.received.size).toBe(3);
+  expect(mail.received.size).toBe(1 + 3); // a run to which nothing was done, and those of the cell
   expect(cells.find(({ fault }) => fault === 'receiver')).toMatchObject({
     impossible: 'welcome@1 sends nothing to the audit receiver',
+  });
+});
+
+describe('what a machine needs is not there: nothing is proved, and nothing is called lost', () => {
+  const proveWelcome = (url?: string, ...more: string[]) => {
+    vi.stubEnv('MAIL_URL', url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const file = path.join(import.meta.dirname, '../examples/welcome.ts');
+    const given = ['welcome', '--machines', file, '--input', '{"email":"ada@example.com"}'];
+    return cli(['prove', ...given, '--queue', 'embedded', '--only', 'start → mailing', ...more]);
+  };
+
+  test('its run fails, and its reason is told', async () => {
+    expect(await proveWelcome()).toEqual({
+      code: 69,
+      out: '',
+      err: expect.stringMatching(
+        /nothing was proved: welcome@1 does not come to "done" .* its run is failed: no mail service: set MAIL_URL.*\n.*see to what it needs/,
+      ),
+    });
+  });
+
+  test('its run never ends, and its last error is told', async () => {
+    const mail = await startAuditReceiver({ onEntry: () => Promise.reject(away()) });
+    onTestFinished(() => mail.close());
+    const { code, err } = await proveWelcome(mail.url.href, '--patience', '3s');
+    expect([code, err]).toEqual([
+      69,
+      expect.stringMatching(/its run is still (mailing|retryingMail): the mail service answered HTTP 503/),
+    ]);
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Machine } from '../../engine/machine.ts';
 import { routesOf, unreached } from '../../engine/routes.ts';
+import type { Route } from '../../engine/routes.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { Registry } from '../../machines/registry.ts';
 import { schemaProblems } from '../../worker/intake.ts';
@@ -18,6 +19,8 @@ import { cellName, cellsOf } from './cells.ts';
 import type { Cell } from './cells.ts';
 import { heatMap } from './heat-map.ts';
 import { runMatrix } from './matrix.ts';
+import type { Pace } from './matrix.ts';
+import { rehearse } from './rehearsal.ts';
 import { hasFailed, printProof, proofAsData } from './report.ts';
 import type { Proof } from './report.ts';
 import type { Outcome } from './run-cell.ts';
@@ -44,7 +47,7 @@ export type Request = {
   readonly list: boolean;
 };
 
-/** The exit code: failed where anything was lost, phantom or doubled. @throws CliError */
+/** The exit code: failed where anything was lost, phantom or doubled. @throws CliError, as when nothing could be proved */
 export const prove = async (request: Request): Promise<number> => {
   const { io, machine, queue, only, output, list } = request;
   const routes = routesOf(machine, checkedInput(request));
@@ -56,7 +59,7 @@ export const prove = async (request: Request): Promise<number> => {
   if (cells.length === 0) throw usage(`no cell has all of: ${only.join(', ')} (--list names them)`);
   if (list) return listCells(io, cells);
   const began = performance.now();
-  const outcomes = await runAll(request, places);
+  const outcomes = await runAll(request, places, routes);
   const minutes = (performance.now() - began) / 60_000;
   const proof: Proof = {
     machine: machine.ref,
@@ -97,7 +100,11 @@ const toldEvery = 25;
 
 type Cells = { readonly place: Place; readonly cells: readonly Cell[] };
 
-const runAll = async (request: Request, places: readonly Cells[]): Promise<Outcome[]> => {
+const runAll = async (
+  request: Request,
+  places: readonly Cells[],
+  routes: readonly Route[],
+): Promise<Outcome[]> => {
   const { io, jobs } = request;
   const folder = await mkdtemp(path.join(tmpdir(), 'holdfast-prove-'));
   const total = places
@@ -118,7 +125,7 @@ const runAll = async (request: Request, places: readonly Cells[]): Promise<Outco
     for (const { place, cells } of places) {
       const possible = cells.filter(({ impossible }) => impossible === undefined);
       if (possible.length === 0) continue;
-      await runAt(request, place, possible, { folder, jobs, signal: io.interrupted, onOutcome });
+      await runAt(request, place, possible, { folder, routes, jobs, signal: io.interrupted, onOutcome });
     }
     return outcomes;
   } finally {
@@ -131,12 +138,13 @@ const runAt = async (
   { settings, ...request }: Request,
   { venue, open }: Place,
   cells: readonly Cell[],
-  { folder, ...pace }: Parameters<typeof runMatrix>[1] & { folder: string },
+  { folder, routes, ...pace }: Pace & { folder: string; routes: readonly Route[] },
 ): Promise<void> => {
   const opened = await open(settings);
   const hasProxy = venue.queue === 'RabbitMQ' && venue.impossible.connection === undefined;
   const world = { ...request, folder, settings: opened.settings, hasProxy };
   try {
+    await rehearse(world, routes);
     await runMatrix({ cells, world, broker: opened.broker }, pace);
   } finally {
     await opened.broker?.dispose();
