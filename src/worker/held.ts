@@ -3,8 +3,10 @@ import { inputOf, wantedCalls } from '../engine/interpreter.ts';
 import { isFinal } from '../engine/run.ts';
 import type { Incident, Run } from '../engine/run.ts';
 import type { Calls, OngoingCall } from './calls.ts';
+import type { Log } from './log.ts';
 import type { DeliveryMail } from './mail.ts';
 import type { Scheduler } from './scheduler.ts';
+import { settle } from './settle.ts';
 
 /** A run that waits longer than this (ms) lets go of its deliveries at once. */
 const longWaitMs = 3000;
@@ -49,8 +51,8 @@ export class Held {
   }
 
   /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
-  release(): void {
-    for (const { delivery } of this.deliveries.splice(0)) delivery.later();
+  release(log: Log): void {
+    for (const { delivery } of this.deliveries.splice(0)) settle(delivery, { how: 'later' }, log);
   }
 
   /** Stops everything; nothing is posted after this. */

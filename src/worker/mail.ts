@@ -23,8 +23,8 @@ export type Mail =
   | { readonly type: 'marker'; readonly reached: () => void }
   /** A person took the run. */
   | { readonly type: 'evicted'; readonly run: string }
-  /** The database refused a write of the step; the run fails with that reason instead. */
-  | { readonly type: 'rejected'; readonly draft: Draft; readonly error: string };
+  /** The run cannot go on from there: it fails with that reason. */
+  | { readonly type: 'rejected'; readonly draft: Draft; readonly reason: string };
 
 /** A run as a turn leaves it. */
 export type Draft = {
@@ -39,3 +39,10 @@ export type Draft = {
   /** It comes from the store: calls that are in flight in `base` may have taken effect already. */
   readonly inDoubt: boolean;
 };
+
+/** Its step is committed, and its deliveries are in hand. */
+export const brokenOff = (draft: Draft, reason: string): Mail => ({
+  type: 'rejected',
+  draft: { ...draft, base: draft.step?.run ?? draft.base, step: undefined, deliveries: [] },
+  reason,
+});

@@ -14,7 +14,7 @@ import type { Change, Claim, Resumed } from '../store/store.ts';
 import type { Request } from './intake.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
 
-/** How a delivery ends that joins no run. */
+/** How a delivery ends. */
 export type Settlement =
   | { readonly how: 'ack' | 'later' }
   | { readonly how: 'deadLetter'; readonly error: string };
@@ -54,7 +54,7 @@ export class Turn {
         this.evicted.push(mail.run);
         return undefined;
       case 'rejected':
-        return this.#reject(mail.draft, mail.error);
+        return this.#reject(mail.draft, mail.reason);
     }
   }
 
@@ -142,9 +142,8 @@ export class Turn {
     return draft;
   }
 
-  #reject({ id, machine, base, input, deliveries }: Draft, error: string): void {
+  #reject({ id, machine, base, input, deliveries }: Draft, reason: string): void {
     const { clock } = this.#context;
-    const reason = `the store refused a write: ${error}`;
     const step = base ? fail(base, reason, clock) : startFailed(machine, id, input, reason, clock);
     const joined = this.drafts.get(id)?.deliveries ?? [];
     const draft: Draft = { id, machine, base, input, step, deliveries: [...deliveries], inDoubt: false };

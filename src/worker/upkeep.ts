@@ -45,14 +45,15 @@ export class Upkeep {
   }
 
   #releaseLongHeld(): void {
-    const { clock, scheduler, concurrency } = this.#options;
+    const { clock, scheduler, concurrency, log } = this.#options;
     const now = clock.now();
     const elapsed = scheduler.monotonic(); // a clock that is set back must not keep a delivery in hand
     const holding = [...this.#held.values()].filter(({ deliveries }) => deliveries.length > 0);
     const inHand = holding.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
     const limit = inHand >= concurrency ? crowdedHoldMs : holdMs;
     for (const held of holding)
-      if (held.waitsLong(now) || held.deliveries.some(({ since }) => elapsed - since > limit)) held.release();
+      if (held.waitsLong(now) || held.deliveries.some(({ since }) => elapsed - since > limit))
+        held.release(log);
   }
 
   /** For `doctor` and `inspect`. */

@@ -28,7 +28,10 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 /** A queue that a test feeds by hand, and which notes how each delivery is settled. */
 const handFed = (told: Told[], holdsByLease: boolean) => {
   let consumer: ConsumerOptions | undefined;
-  const settled = (id: string, what: string) => void told.push({ what, run: id });
+  const settled = (id: string, what: string, broken: boolean) => {
+    told.push({ what, run: id });
+    if (broken) throw new Error('the channel is closed');
+  };
   const queue = {
     name: 'by hand',
     holdsByLease,
@@ -38,7 +41,11 @@ const handFed = (told: Told[], holdsByLease: boolean) => {
     },
     close: async () => {},
   } as unknown as Queue;
-  const deliver = (id: string, body: unknown, { machine = 'create-todo', redelivered = false } = {}) => {
+  const deliver = (
+    id: string,
+    body: unknown,
+    { machine = 'create-todo', redelivered = false, broken = false } = {},
+  ) => {
     const delivery: Delivery = {
       message: {
         id,
@@ -46,9 +53,9 @@ const handFed = (told: Told[], holdsByLease: boolean) => {
         body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(JSON.stringify(body)),
       },
       redelivered,
-      ack: () => settled(id, 'ack'),
-      later: () => settled(id, 'later'),
-      deadLetter: async (error) => settled(id, `dead: ${error}`),
+      ack: () => settled(id, 'ack', broken),
+      later: () => settled(id, 'later', broken),
+      deadLetter: async (error) => settled(id, `dead: ${error}`, broken),
     };
     consumer!.onDelivery(delivery);
   };
@@ -316,6 +323,54 @@ describe('a delivery', () => {
     answer.resolve({});
     await see('ack');
     expect(told.filter(({ what }) => what === 'ack')).toHaveLength(1);
+  });
+});
+
+describe('a delivery that throws when it is settled holds up no other one', () => {
+  test('of its run, nor a run of its turn', async () => {
+    const { deliver, told, see } = await begin();
+    deliver('r1', milk, { broken: true });
+    deliver('r1', milk);
+    deliver('r2', milk);
+    await see('ack', 3);
+    expect(told.filter(({ what }) => what === 'alert' || what === 'audit')).toHaveLength(4);
+    deliver('r3', milk);
+    await see('ack', 4);
+  });
+
+  test('that is handed back with it', async () => {
+    const { deliver, told, see } = await begin({
+      sendAudit: () => Promise.reject(new TransientError('busy', { retryAfter: 60_000 })),
+    });
+    deliver('r1', milk, { broken: true });
+    deliver('r1', milk);
+    await see('later', 2);
+    deliver('r2', { title: 'Buy bread' }, { machine: 'unknown', broken: true });
+    deliver('r3', milk);
+    await see('later', 4);
+    expect(told.filter(({ what }) => what === 'audit')).toHaveLength(2);
+  });
+});
+
+test('a record that is damaged fails its own run with the reason, and holds up no other', async () => {
+  const { store, db, deliver, see, told, others } = await begin();
+  await others('r1', 'r2');
+  await db.write(() => {
+    db.run(`UPDATE runs SET snapshot = '{"children":' WHERE id = 'r1'`);
+    db.run(`DELETE FROM workers WHERE id = 'other'`);
+  });
+  deliver('r1', milk);
+  await see('audit');
+  await see('ack');
+  expect(told.map(({ what, run }) => `${what} ${run}`).toSorted()).toEqual([
+    'ack r1',
+    'alert r2/sendAlert',
+    'audit r2/sendAudit',
+  ]);
+  expect(await store.get('r1')).toMatchObject({
+    status: 'failed',
+    failedIn: 'sendingAlert',
+    reason: expect.stringMatching(/^its record cannot be followed: .*JSON/),
   });
 });
 

@@ -16,6 +16,7 @@ import type { Probing } from './circuit.ts';
 import { Held } from './held.ts';
 import { takeIn } from './intake.ts';
 import type { Log } from './log.ts';
+import { brokenOff } from './mail.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
 import { eventLoop, pause } from './scheduler.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -44,10 +45,8 @@ export type WorkerOptions = {
   readonly keep?: number;
 };
 
-const systemClock: Clock = { now: Date.now, random: Math.random };
-
 const defaults = {
-  clock: systemClock,
+  clock: { now: Date.now, random: Math.random },
   scheduler: eventLoop,
   concurrency: 256,
   callTimeout: 10_000,
@@ -144,8 +143,7 @@ export class Worker {
     this.#isBroken = true;
     for (const held of this.#held.values()) held.stop();
     this.#held.clear();
-    const inbox = this.#inbox.splice(0);
-    for (const item of inbox) if (item.type === 'marker') item.reached();
+    for (const item of this.#inbox.splice(0)) if (item.type === 'marker') item.reached();
     this.#broken.reject(error);
   }
 
@@ -236,7 +234,7 @@ export class Worker {
 
   /** The run fails for it, in the next turn. Where even that is refused, the store is given time to mend. */
   #reject(draft: Draft, error: string): void {
-    const mail: Mail = { type: 'rejected', draft, error };
+    const mail: Mail = { type: 'rejected', draft, reason: `the store refused a write: ${error}` };
     if (draft.step?.transitions.at(-1)?.event !== 'fail') return this.#post(mail);
     this.#options.log.error({ run: draft.id, error }, 'the store refuses to record that a run failed');
     this.#options.scheduler.after(pauseMs, () => {
@@ -245,8 +243,17 @@ export class Worker {
     return undefined;
   }
 
+  /** A record from which nothing can go on was damaged: that ends its own run, and holds up no other. */
+  #keep(draft: Draft): void {
+    try {
+      this.#follow(draft);
+    } catch (error) {
+      this.#post(brokenOff(draft, `its record cannot be followed: ${messageOf(error)}`));
+    }
+  }
+
   /** Takes the record as it was committed, and makes what goes on follow it. */
-  #keep({ id, machine, base, step, deliveries, inDoubt }: Draft): void {
+  #follow({ id, machine, base, step, deliveries, inDoubt }: Draft): void {
     const run = step?.run ?? base!;
     const held = this.#held.get(id) ?? new Held(machine, run, this.#options.scheduler);
     held.run = run;
@@ -257,7 +264,7 @@ export class Worker {
     const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
     held.wasTakenUp = !step && (inDoubt || held.wasTakenUp);
     if (!this.#draining) held.align(this.#calls, now, post, inDoubt && !step);
-    if (held.waitsLong(now)) held.release();
+    if (held.waitsLong(now)) held.release(this.#options.log);
     return undefined;
   }
 
@@ -265,7 +272,7 @@ export class Worker {
   #finish(held: Held): void {
     held.stop();
     this.#held.delete(held.run.id);
-    for (const { delivery } of held.deliveries) delivery.ack();
+    for (const { delivery } of held.deliveries) settle(delivery, { how: 'ack' }, this.#options.log);
     const { id, status, state, reason } = held.run;
     if (status === 'failed')
       this.#options.log.warn({ run: id, machine: refOf(held.run), reason }, 'run failed');
@@ -286,23 +293,19 @@ export class Worker {
   }
 
   #receive(delivery: Delivery): void {
-    const intake = takeIn(delivery.message, this.#options.registry);
+    const { registry, scheduler, log } = this.#options;
+    const intake = takeIn(delivery.message, registry);
     switch (intake.type) {
       case 'accepted':
-        return this.#post({
-          type: 'delivery',
-          delivery,
-          request: intake.request,
-          since: this.#options.scheduler.monotonic(),
-        });
+        return this.#post({ ...intake, type: 'delivery', delivery, since: scheduler.monotonic() });
       case 'refused':
-        return settle(delivery, { how: 'deadLetter', error: intake.error }, this.#options.log);
+        return settle(delivery, { how: 'deadLetter', error: intake.error }, log);
       case 'unknownMachine':
-        this.#options.log.warn(
+        log.warn(
           { message: delivery.message.id, machine: intake.ref },
           'no such machine here; the message waits',
         );
-        return delivery.later();
+        return settle(delivery, { how: 'later' }, log);
     }
   }
 
