@@ -41,6 +41,11 @@ export class Outlet {
     channel.on('return', ({ properties }) => this.#count(properties, 1));
   }
 
+  /** True while the channel takes no messages. */
+  get isFull(): boolean {
+    return this.#room !== undefined;
+  }
+
   /** Settles when the channel takes messages again; at once if it does now. */
   async room(): Promise<void> {
     while (this.#room) await this.#room;

@@ -105,7 +105,7 @@ export class Publisher {
 
   async #outlet(patience: number, signal: AbortSignal | undefined): Promise<Outlet> {
     const outlet = await this.#open().ready(patience, signal);
-    await within(patience, outlet.room(), () => this.#late('unavailable'), signal);
+    if (outlet.isFull) await within(patience, outlet.room(), () => this.#late('unavailable'), signal);
     return outlet;
   }
 

@@ -118,7 +118,9 @@ export const parseRetryAfter = (value: string | string[] | undefined, now: numbe
 
 /** Reads a body, so that its connection can be used again; one that is large or slow is closed instead. */
 const discard = (body: Dispatcher.ResponseData['body']): void => {
-  body.dump({ limit: longestBody, signal: AbortSignal.timeout(bodyTimeout) }).catch(() => {});
+  const late = setTimeout(() => body.destroy(), bodyTimeout).unref();
+  const settled = () => clearTimeout(late);
+  body.dump({ limit: longestBody }).then(settled, settled);
 };
 
 /** The first part of a body; the rest is not even read. */
