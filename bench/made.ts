@@ -1,9 +1,9 @@
-import { mkdtempSync } from 'node:fs';
+import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync } from 'node:fs';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
 import type { Bench } from './bench.ts';
 import { startChild } from './child.ts';
-import type { Unfinished } from './maker.ts';
+import type { Unfinished } from './unfinished.ts';
 import { whole } from './table.ts';
 
 /** A store with unfinished runs in it, to be copied. */
@@ -25,8 +25,16 @@ export const makeRuns = async (
 };
 
 /** Copies the log into the file, so that the file is all there is. */
-const checkpoint = (store: string): void => {
+export const checkpoint = (store: string): void => {
   const db = new Sqlite(store);
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
+};
+
+/** So that the copy is not still on its way to the disk while something is measured. */
+export const copyDurably = (from: string, to: string): void => {
+  copyFileSync(from, to);
+  const file = openSync(to, 'r+');
+  fsyncSync(file);
+  closeSync(file);
 };

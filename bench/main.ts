@@ -1,6 +1,7 @@
 /** `npm run bench`: the floor and Holdfast in turn, in one run on one machine, everything durable. */
 import { Command } from 'commander';
 import { define, say, toCommand } from './command.ts';
+import { growthBench } from './growth.ts';
 import { latencyBench } from './latency.ts';
 import { outageBench } from './outage.ts';
 import { peersBench } from './peers/peers.ts';
@@ -19,6 +20,7 @@ define(program, [throughputBench, latencyBench], ['', '--rounds 7', 'throughput'
 for (const benchmark of [
   throughputBench,
   latencyBench,
+  growthBench,
   resumeBench,
   waitingBench,
   slowDiskBench,

@@ -1,6 +1,6 @@
 /** What is measured: a worker process, the queue that feeds it, and the proof that it did all of its work. */
 import { randomUUIDv7 } from 'node:crypto';
-import { closeSync, copyFileSync, fsyncSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
@@ -12,6 +12,7 @@ import { EmbeddedQueue } from '../src/queue/embedded/embedded-queue.ts';
 import type { Queue } from '../src/queue/queue.ts';
 import { openDatabase } from '../src/sqlite/database.ts';
 import type { Database } from '../src/sqlite/database.ts';
+import { copyDurably } from './made.ts';
 import { startChild } from './child.ts';
 import type { Child, ChildOptions } from './child.ts';
 import { commitsOf } from './counters.ts';
@@ -137,14 +138,6 @@ export const openSubject = (name: SubjectName, surroundings: Surroundings): Subj
       rmSync(folder, { recursive: true, force: true });
     },
   };
-};
-
-/** So that the copy is not still on its way to the disk while something is measured. */
-const copyDurably = (from: string, to: string): void => {
-  copyFileSync(from, to);
-  const file = openSync(to, 'r+');
-  fsyncSync(file);
-  closeSync(file);
 };
 
 const profileFlags = (name: SubjectName, folder: string): string[] => [

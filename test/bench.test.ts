@@ -1,23 +1,27 @@
 /** Each benchmark with sizes that say nothing about speed: that it runs to its end, and that its figures add up. */
 import path from 'node:path';
-import { describe, expect, inject, test, vi } from 'vitest';
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { fillFinished } from '../bench/filled.ts';
 import { whyNotHeld } from '../bench/latency.ts';
+import { openMachines, unfinished } from '../bench/unfinished.ts';
+import { openStore } from '../src/cli/compose.ts';
+import { advance, wantedCalls } from '../src/engine/interpreter.ts';
+import type { Incident } from '../src/engine/run.ts';
 import { spawnNode } from './harness/cli.ts';
+import { tempDir } from './harness/tmp.ts';
 
 vi.setConfig({ testTimeout: 120_000 }); // each starts a dozen processes
 
 const main = path.resolve(import.meta.dirname, '../bench/main.ts');
 
-const bench = async (...args: string[]) => {
+/** The JSON that a benchmark prints, for a command line as a person writes it. */
+const figuresOf = async <Figures>(command: string): Promise<Figures> => {
   const env = { HOLDFAST_BENCH_AMQP_URL: inject('amqpUrl') };
-  const run = spawnNode([main, ...args], { env });
+  const run = spawnNode([main, ...command.split(' '), '-o', 'json'], { env });
   const { code } = await run.exited;
   expect(code, run.stderr).toBe(0);
-  return run.stdout;
+  return JSON.parse(run.stdout) as Figures;
 };
-
-const figuresOf = async <Figures>(...args: string[]): Promise<Figures> =>
-  JSON.parse(await bench(...args, '-o', 'json')) as Figures;
 
 type Spread = { min: number; median: number; max: number; rounds: number[] };
 
@@ -33,8 +37,8 @@ describe('bench throughput', () => {
   };
 
   test('measures the floor, the floor with an INSERT, and Holdfast on both queues', async () => {
-    const args = ['--rounds', '2', '--todos', '100', '--warmup', '50', '--in-flight', '16'];
-    const { subjects, machine, settings, ...ratios } = await figuresOf<Figures>('throughput', ...args);
+    const args = '--rounds 2 --todos 100 --warmup 50 --in-flight 16';
+    const { subjects, machine, settings, ...ratios } = await figuresOf<Figures>(`throughput ${args}`);
     const { floor, naive, holdfast, embedded } = subjects;
     expect(settings).toMatchObject({ rounds: 2, todos: 100, warmup: 50, inFlight: 16 });
     expect(machine).toMatchObject({ node: process.versions.node, cores: expect.any(Number) as number });
@@ -59,8 +63,8 @@ describe('bench latency', () => {
   type Rate = { rate: number; p50RatioToFloor?: Spread; subjects: Record<'floor' | 'holdfast', Subject> };
 
   test('measures until done, and until the last effect, at each rate', async () => {
-    const load = ['--rounds', '1', '--seconds', '1', '--warmup', '20', '--in-flight', '16'];
-    const { rates } = await figuresOf<{ rates: Rate[] }>('latency', ...load, '--rates', '10', '20');
+    const load = '--rounds 1 --seconds 1 --warmup 20 --in-flight 16';
+    const { rates } = await figuresOf<{ rates: Rate[] }>(`latency ${load} --rates 10 20`);
     expect(rates.map(({ rate }) => rate)).toEqual([10, 20]);
     for (const { subjects } of rates)
       for (const { done, audit } of Object.values(subjects)) {
@@ -92,8 +96,8 @@ describe('bench slow-disk', () => {
   };
 
   test('delays the fsyncs of the worker, and of nobody else', async () => {
-    const args = ['--rounds', '1', '--todos', '40', '--warmup', '10', '--in-flight', '4', '--delays', '20'];
-    const { rows } = await figuresOf<{ rows: Row[] }>('slow-disk', ...args);
+    const args = '--rounds 1 --todos 40 --warmup 10 --in-flight 4 --delays 20';
+    const { rows } = await figuresOf<{ rows: Row[] }>(`slow-disk ${args}`);
     const row = (name: string, delay: number) =>
       rows.find((one) => one.name === name && one.delay === delay)!;
     for (const name of ['holdfast', 'embedded']) {
@@ -112,12 +116,64 @@ describe('bench waiting', () => {
   type Queue = { perSecondNone: Spread; perSecondWaiting: Spread; ratioToNone: Spread; heapPerRun: Spread };
 
   test('measures new todos beside runs that wait and are still there at the end', async () => {
-    const args = ['--rounds', '1', '--todos', '50', '--warmup', '20', '--waiting', '1000'];
-    const { queues } = await figuresOf<{ queues: Record<string, Queue> }>('waiting', ...args);
+    const args = '--rounds 1 --todos 50 --warmup 20 --waiting 1000';
+    const { queues } = await figuresOf<{ queues: Record<string, Queue> }>(`waiting ${args}`);
     for (const name of ['holdfast', 'embedded']) {
       const { perSecondNone, perSecondWaiting, ratioToNone, heapPerRun } = queues[name]!;
       expect(ratioToNone.median).toBe(perSecondWaiting.median / perSecondNone.median);
       expect(heapPerRun.median).toBeGreaterThan(100); // the worker has them
+    }
+  });
+});
+
+describe('bench growth', () => {
+  type Size = { size: number; perSecond: Spread; ratioToSmallest: Spread; census: Spread; fileBytes: number };
+
+  test('measures stores with more and more finished runs', async () => {
+    const load = '--rounds 1 --todos 40 --warmup 10 --unfinished 20 --rate 20 --seconds 1';
+    const { sizes, ratioToSmallest } = await figuresOf<{ sizes: Size[]; ratioToSmallest: number }>(
+      `growth ${load} --sizes 50 2000`,
+    );
+    const [small, large] = sizes as [Size, Size];
+    expect([small.size, large.size]).toEqual([50, 2000]);
+    expect(ratioToSmallest).toBe(large.perSecond.median / small.perSecond.median);
+    expect(large.fileBytes).toBeGreaterThan(small.fileBytes + 1950 * 1000); // a run has more than a kilobyte
+  });
+
+  test('fills a store with runs that differ from a real one in their id and their time only', async () => {
+    const file = path.join(tempDir(), 'store.db');
+    const machine = (await openMachines()).get('create-todo@1')!;
+    const { db, store } = openStore({ store: file, lease: 1000 });
+    onTestFinished(() => db.close());
+    await store.prepare([machine]);
+    await store.join('a');
+    const begun = unfinished(machine, 'real', { title: 'Buy milk' }, 'calling');
+    await store.commit('a', [{ ...begun, expected: null }]);
+    const answer = {
+      type: 'answered',
+      call: wantedCalls(machine, begun.run)[0]!.id,
+      attempt: 1,
+      duration: 1,
+    };
+    const incident = { ...answer, result: { ok: true, output: undefined } } as Incident;
+    const end = advance(machine, begun.run, incident, { now: Date.now, random: Math.random })!;
+    await store.commit('a', [{ ...end, expected: begun.run.seq }]);
+
+    await fillFinished(file, 11);
+    expect(await store.census()).toMatchObject([{ status: 'done', count: 11 }]);
+    const real = (await store.get('real'))!;
+    const timeless = (value: unknown, id: string) =>
+      JSON.parse(
+        JSON.stringify(value, (key, inner: unknown) => (key === 'at' || key.endsWith('At') ? 'then' : inner))
+          .replaceAll(id, 'real')
+          .replaceAll(/\d{4}-[^"\\]*Z/g, 'then'),
+      ) as unknown;
+    for (const run of await store.list({ limit: 11 })) {
+      expect(timeless(run, run.id)).toEqual(timeless(real, 'real'));
+      expect(timeless(await store.history(run.id), run.id)).toEqual(
+        timeless(await store.history('real'), 'real'),
+      );
+      expect(db.get('SELECT title FROM todos WHERE id = :id', { id: run.id })).toEqual({ title: 'Buy milk' });
     }
   });
 });
@@ -130,13 +186,7 @@ describe('bench resume', () => {
 
   test('measures how the runs of a killed worker go on', async () => {
     const { queues } = await figuresOf<{ queues: Record<string, Queue> }>(
-      'resume',
-      '--rounds',
-      '1',
-      '--runs',
-      '300',
-      '--in-flight',
-      '16',
+      'resume --rounds 1 --runs 300 --in-flight 16',
     );
     for (const name of ['holdfast', 'embedded']) {
       const { start, firstCall, allTakenUp, allCalled, peakMemoryMiB, peakMemoryTakenUpMiB } = queues[name]!;
