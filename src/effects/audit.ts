@@ -1,20 +1,13 @@
-import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { RemoteCall } from '../engine/definition.ts';
 import { PermanentError, TransientError, messageOf, shortageOf } from '../engine/errors.ts';
 import type { Receipt } from '../engine/run.ts';
+import { exchange, isSuccess } from './exchange.ts';
 import { openClient } from './http-client.ts';
 import type { ClientOptions } from './http-client.ts';
 
 /** A 4xx says that the request is wrong, and stays wrong; these three say: later (RFC 9110, RFC 8470, RFC 6585). */
 const passing = new Set([408, 425, 429]);
-
-/** How much of a refusal's body is kept as its reason, in characters. */
-const excerptLength = 200;
-
-/** How much of a body that says nothing to us is read, in bytes, and for how long, in ms. */
-const longestBody = 64 * 1024;
-const bodyTimeout = 1_000;
 
 export type Audit = RemoteCall & { close(): Promise<void> };
 
@@ -32,9 +25,10 @@ export type AuditOptions = ClientOptions & {
  */
 export const auditOverHttp = (url: URL, { verify = false, ...options }: AuditOptions): Audit => {
   const dispatcher = openClient(url, options);
+  const place = placeOf(url);
   return {
     async perform(entry: unknown, { key, signal }) {
-      const response = await post(url, { entry, key, signal, dispatcher });
+      const response = await post(place, { entry, key, signal, dispatcher });
       return { receipt: { status: response.status } };
     },
     ...(verify && { verify: (_entry: unknown, { key, signal }) => ask(url, { key, signal, dispatcher }) }),
@@ -56,8 +50,7 @@ const ask = async (
   url: URL,
   { key, signal, dispatcher }: Question,
 ): Promise<{ receipt: Receipt } | undefined> => {
-  const { statusCode: status, body } = await request(entryUrl(url, key), { dispatcher, signal });
-  discard(body);
+  const { status } = await exchange(dispatcher, { ...placeOf(entryUrl(url, key)), method: 'GET' }, signal);
   if (status === 200) return { receipt: { status } };
   if (status === 404) return undefined;
   throw new TransientError(`the audit service cannot tell (HTTP ${status})`, { receipt: { status } });
@@ -69,24 +62,25 @@ export const idempotencyKeyHeader = (key: string): string =>
 
 type Post = { entry: unknown; key: string; signal: AbortSignal; dispatcher: Dispatcher };
 
-const post = async (url: URL, { entry, key, signal, dispatcher }: Post): Promise<{ status: number }> => {
-  const answer = await request(url, {
+const post = async (place: Place, { entry, key, signal, dispatcher }: Post): Promise<{ status: number }> => {
+  const request = {
+    ...place,
     method: 'POST',
-    dispatcher,
-    signal,
     headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKeyHeader(key) },
     body: JSON.stringify(entry),
-  }).catch((error: unknown) => {
-    throw new TransientError(unanswered(error), { cause: error });
-  });
-  const { statusCode: status } = answer;
-  if (status >= 200 && status < 300) {
-    discard(answer.body);
-    return { status };
-  }
-  const excerpt = await readExcerpt(answer.body);
-  throw refusal(status, excerpt, answer.headers['retry-after']);
+  };
+  const { status, excerpt, retryAfter } = await exchange(dispatcher, request, signal).catch(
+    (error: unknown) => {
+      throw new TransientError(unanswered(error), { cause: error });
+    },
+  );
+  if (!isSuccess(status)) throw refusal(status, excerpt, retryAfter);
+  return { status };
 };
+
+type Place = Pick<Dispatcher.DispatchOptions, 'path'> & { origin: string };
+
+const placeOf = ({ origin, pathname, search }: URL): Place => ({ origin, path: pathname + search });
 
 const unanswered = (error: unknown): string => {
   const shortage = shortageOf(error);
@@ -114,25 +108,4 @@ export const parseRetryAfter = (value: string | string[] | undefined, now: numbe
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   const at = Date.parse(text);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-};
-
-/** Reads a body, so that its connection can be used again; one that is large or slow is closed instead. */
-const discard = (body: Dispatcher.ResponseData['body']): void => {
-  const late = setTimeout(() => body.destroy(), bodyTimeout).unref();
-  const settled = () => clearTimeout(late);
-  body.dump({ limit: longestBody }).then(settled, settled);
-};
-
-/** The first part of a body; the rest is not even read. */
-const readExcerpt = async (body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<string> => {
-  let text = '';
-  try {
-    for await (const chunk of body) {
-      text += chunk.toString('utf8');
-      if (text.length >= excerptLength) break;
-    }
-  } catch {
-    // the status says enough
-  }
-  return text.replace(/\s+/g, ' ').trim().slice(0, excerptLength);
 };

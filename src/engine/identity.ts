@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { stringify } from 'safe-stable-stringify';
 
 /** The longest key, in bytes: what AMQP 0-9-1 carries in a message id (a short string). */
@@ -15,9 +15,7 @@ export const keyProblem = (key: string): string | undefined => {
 
 /** Equal inputs of one machine, whatever the order of their fields, have equal fingerprints. */
 export const fingerprint = (machine: string, input: unknown): string =>
-  createHash('sha256')
-    .update(`${machine}\n${stringify(input) ?? ''}`)
-    .digest('base64url');
+  digest(`${machine}\n${stringify(input) ?? ''}`);
 
 /** The idempotency key of a call, on every attempt and for ever. */
 export const callKey = (runId: string, call: string): string => {
@@ -28,7 +26,7 @@ export const callKey = (runId: string, call: string): string => {
   return Buffer.byteLength(short) <= maxKeyBytes ? short : digest(key);
 };
 
-const digest = (text: string): string => createHash('sha256').update(text).digest('base64url');
+const digest = (text: string): string => hash('sha256', text, 'base64url');
 
 /** Names the fields in which two inputs differ, for the reason of a conflict. */
 export const difference = (known: unknown, given: unknown): string => {
