@@ -78,7 +78,7 @@ test('hints that come before it are not the answer', async () => {
     else setImmediate(() => socket.destroy());
   });
   expect(await get()).toMatchObject({ status: 201 });
-  await expect(get()).rejects.toThrow();
+  await expect(get()).rejects.toThrow('other side closed');
 });
 
 test('what is given up is told at once: before it begins, while it waits for a connection, while it runs', async () => {
