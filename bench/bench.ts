@@ -29,6 +29,8 @@ type Spec<Options, Figures, Settings> = {
   /** The settings, and the figures, for a person. Both are read from JSON as well. */
   readonly words: (settings: Settings) => readonly string[];
   readonly lines: (figures: Figures, settings: Settings) => readonly string[];
+  /** An SVG. */
+  readonly plot?: (figures: Figures, settings: Settings) => string;
 };
 
 /** A benchmark of whatever options and figures. */

@@ -1,6 +1,6 @@
 /** From the command line to the figures: what is the same for every benchmark. */
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
 import { quiet } from '../src/cli/log.ts';
@@ -9,9 +9,10 @@ import { openAmqp } from '../src/queue/amqp/open.ts';
 import type { Bench, Benchmark } from './bench.ts';
 import { startChild } from './child.ts';
 import { describeMachine, filesystemOf } from './machine.ts';
-import { shared } from './options.ts';
+import type { Machine } from './machine.ts';
+import { shared, svg } from './options.ts';
 import type { Shared } from './options.ts';
-import { printJson, printLines } from './print.ts';
+import { toJson, toLines } from './print.ts';
 import type { Measured } from './print.ts';
 import { compileSlowSync } from './slow-sync.ts';
 import type { SlowSync } from './slow-sync.ts';
@@ -24,6 +25,7 @@ export const define = (
 ): Command => {
   const options = new Map(benchmarks.flatMap((one) => one.options).map((option) => [option.long, option]));
   for (const option of [...options.values(), ...shared]) command.addOption(option);
+  if (benchmarks.every(({ plot }) => plot)) command.addOption(svg);
   const lines = examples.map((line) => `  $ npm run bench${line && ` -- ${line}`}`).join('\n');
   command.addHelpText(
     'after',
@@ -50,10 +52,28 @@ const run = async (benchmarks: readonly Benchmark[], options: Shared): Promise<v
       measured.push({ benchmark, figures, settings: benchmark.settings(options) });
     }
     await receiver.stop();
-    if (options.output === 'json') printJson(machine, measured);
-    else printLines(machine, measured);
+    if (options.svg !== undefined) writePlots(options.svg, measured);
+    if (options.save !== undefined) save(options.save, machine, measured);
+    process.stdout.write(
+      options.output === 'json' ? toJson(machine, measured) : `${toLines(machine, measured).join('\n')}\n`,
+    );
   } finally {
     await close();
+  }
+};
+
+const save = (folder: string, machine: Machine, measured: readonly Measured[]): void => {
+  mkdirSync(folder, { recursive: true });
+  for (const one of measured)
+    writeFileSync(path.join(folder, `${one.benchmark.name}.json`), toJson(machine, [one]));
+};
+
+/** Of several, each has its name in the file's. */
+const writePlots = (file: string, measured: readonly Measured[]): void => {
+  const { dir, name, ext } = path.parse(file);
+  for (const { benchmark, figures, settings } of measured) {
+    const own = measured.length === 1 ? file : path.join(dir, `${name}-${benchmark.name}${ext}`);
+    writeFileSync(own, benchmark.plot!(figures, settings));
   }
 };
 

@@ -11,6 +11,7 @@ import { measureLatency, percentilesOf } from './latency.ts';
 import { checkpoint, copyDurably, makeRuns } from './made.ts';
 import { inFlight, number, numbers, rounds, todos, warmup } from './options.ts';
 import { measureResume } from './resume.ts';
+import { curves, plot } from './plot.ts';
 import { percentile, ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { fill, openSubject } from './subject.ts';
@@ -71,6 +72,7 @@ export const growthBench = defineBench<Options, Figures, Options>({
     `${whole(settings.unfinished)} runs to resume`,
   ],
   lines: (figures, settings) => linesOf(figures, settings),
+  plot: (figures, settings) => plotOf(figures, settings),
 });
 
 /** A store with so many finished runs. */
@@ -308,3 +310,29 @@ const linesOf = ({ sizes, copyToReal }: Figures, { rate }: Options): string[] =>
   `fifth of them in no order${copyToReal === undefined ? '' : `; one takes ${copyToReal.toFixed(2)} times the bytes of a real one`}. No run has failed. Reads are those of an open`,
   'store whose file is in the page cache.',
 ];
+
+const plotOf = ({ sizes }: Figures, { rate }: Options): string => {
+  const of = (head: string, figure: (found: SizeFigures) => Spread, digits: number) => ({
+    head,
+    points: sizes.map((found) => ({ x: found.size, label: short(found.size), value: figure(found) })),
+    format: decimals(digits),
+  });
+  return plot('As finished runs gather in the store', [
+    curves([
+      of('todos a second, to the smallest', ({ ratioToSmallest }) => ratioToSmallest, 2),
+      of(`p50 at ${rate}/s, ms`, ({ p50 }) => p50, 1),
+    ]),
+    curves([
+      of('first call after, s', ({ firstCall }) => firstCall, 2),
+      of('file, MiB', ({ fileBytes }) => spread([fileBytes / 2 ** 20]), 0),
+    ]),
+    curves([of('list, ms', ({ list }) => list, 2), of('inspect, ms', ({ inspect }) => inspect, 2)]),
+    curves([
+      of('list --status failed, ms', ({ listFailed }) => listFailed, 2),
+      of('census, ms', ({ census }) => census, 1),
+    ]),
+  ]);
+};
+
+/** `100K`. */
+const short = (size: number): string => size.toLocaleString('en', { notation: 'compact' });

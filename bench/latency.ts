@@ -8,6 +8,7 @@ import { now } from './clock.ts';
 import type { Done } from './done.ts';
 import { cpuProf, inFlight, number, numbers, rounds, warmup } from './options.ts';
 import type { Arrivals } from './receiver.ts';
+import { bars, plot } from './plot.ts';
 import { percentile, ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { fill, openSubject, subjects } from './subject.ts';
@@ -59,6 +60,7 @@ export const latencyBench = defineBench<Options, Figures, Settings>({
     `${settings.inFlight} in flight`,
   ],
   lines: (figures) => linesOf(figures),
+  plot: (figures) => plotOf(figures),
 });
 
 type Cell = { readonly rate: number; readonly name: Measured };
@@ -309,3 +311,20 @@ const rateLines = ({
     found[name].notHeld.map((why) => `${rate}/s was not held by ${subjects[name]}: ${why}.`),
   ),
 ];
+
+const plotOf = ({ rates }: Figures): string => {
+  const rows = (figure: 'p50' | 'p99') =>
+    rates.flatMap(({ rate, subjects: found }) =>
+      measured
+        .filter((name) => found[name].notHeld.length === 0)
+        .map((name) => ({
+          label: `${rate}/s, ${subjects[name]}`,
+          value: found[name].done[figure],
+          isOurs: name === 'holdfast',
+        })),
+    );
+  return plot('Latency, from submit to done', [
+    bars('p50, ms', rows('p50'), decimals(1)),
+    bars('p99, ms', rows('p99'), decimals(1)),
+  ]);
+};

@@ -1,15 +1,10 @@
 /** `npm run bench`: the floor and Holdfast in turn, in one run on one machine, everything durable. */
 import { Command } from 'commander';
+import { benchmarks } from './benchmarks.ts';
 import { define, say, toCommand } from './command.ts';
-import { growthBench } from './growth.ts';
 import { latencyBench } from './latency.ts';
-import { outageBench } from './outage.ts';
-import { peersBench } from './peers/peers.ts';
-import { resumeBench } from './resume.ts';
-import { slowDiskBench } from './slow-disk.ts';
-import { takeoverBench } from './takeover.ts';
+import { pageCommand } from './page.ts';
 import { throughputBench } from './throughput.ts';
-import { waitingBench } from './waiting.ts';
 
 const program = new Command('bench')
   .description(
@@ -17,18 +12,8 @@ const program = new Command('bench')
   )
   .enablePositionalOptions();
 define(program, [throughputBench, latencyBench], ['', '--rounds 7', 'throughput', 'latency --help']);
-for (const benchmark of [
-  throughputBench,
-  latencyBench,
-  growthBench,
-  resumeBench,
-  waitingBench,
-  slowDiskBench,
-  takeoverBench,
-  outageBench,
-  peersBench,
-])
-  program.addCommand(toCommand(benchmark));
+for (const benchmark of benchmarks) program.addCommand(toCommand(benchmark));
+program.addCommand(pageCommand);
 
 try {
   await program.parseAsync();

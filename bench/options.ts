@@ -45,6 +45,8 @@ export const cpuProf = new Option(
   'write a CPU profile of each worker there (costs speed)',
 );
 
+export const svg = new Option('--svg <file>', 'draw the figures as well');
+
 /** Of every benchmark. */
 export const shared: readonly Option[] = [
   new Option('--dir <folder>', 'where stores and the broker keep their data: a disk, not tmpfs').default(
@@ -53,5 +55,11 @@ export const shared: readonly Option[] = [
   new Option('-o, --output <format>', 'how the figures are printed')
     .choices(['table', 'json'])
     .default('table'),
+  new Option('--save <folder>', 'keep them as NAME.json there as well, for `bench page`'),
 ];
-export type Shared = { readonly dir: string; readonly output: 'table' | 'json' };
+export type Shared = {
+  readonly dir: string;
+  readonly output: 'table' | 'json';
+  readonly save?: string;
+  readonly svg?: string;
+};

@@ -11,7 +11,7 @@ export type Measured = {
 const durability = 'SQLite WAL, synchronous=FULL; quorum queues, persistent messages, confirms';
 
 /** The first one's figures at the top level, those of others under their names. */
-export const printJson = (machine: Machine, [first, ...others]: readonly Measured[]): void => {
+export const toJson = (machine: Machine, [first, ...others]: readonly Measured[]): string => {
   const figures = {
     ...first!.figures,
     ...Object.fromEntries(others.map(({ benchmark, figures: more }) => [benchmark.name, more])),
@@ -19,18 +19,15 @@ export const printJson = (machine: Machine, [first, ...others]: readonly Measure
   const settings = Object.assign({}, first!.settings, ...others.map((one) => one.settings)) as object;
   const head = { bench: first!.benchmark.name, at: new Date().toISOString() };
   const record = { ...head, ...figures, machine, settings: { ...settings, durability, history: true } };
-  process.stdout.write(`${JSON.stringify(record, null, 2)}\n`);
+  return `${JSON.stringify(record, null, 2)}\n`;
 };
 
-export const printLines = (machine: Machine, measured: readonly Measured[]): void => {
-  const lines = [
-    ...machineLines(machine),
-    ...measured.map(({ benchmark, settings }) => settingsLine(benchmark, settings)),
-    `Durable   ${durability}; history on`,
-    ...measured.flatMap(({ benchmark, figures, settings }) => ['', ...benchmark.lines(figures, settings)]),
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
-};
+export const toLines = (machine: Machine, measured: readonly Measured[]): string[] => [
+  ...machineLines(machine),
+  ...measured.map(({ benchmark, settings }) => settingsLine(benchmark, settings)),
+  `Durable   ${durability}; history on`,
+  ...measured.flatMap(({ benchmark, figures, settings }) => ['', ...benchmark.lines(figures, settings)]),
+];
 
 const settingsLine = ({ name, words }: Benchmark, settings: object): string =>
   `Settings  ${name}: ${words(settings).join('; ')}`;

@@ -8,6 +8,7 @@ import { makeRuns } from './made.ts';
 import type { Made } from './made.ts';
 import { inFlight, number, rounds } from './options.ts';
 import type { Arrivals } from './receiver.ts';
+import { bars, plot } from './plot.ts';
 import { spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { openSubject, subjects } from './subject.ts';
@@ -47,6 +48,7 @@ export const resumeBench = defineBench<Options, Figures, Options>({
     `${settings.inFlight} in flight`,
   ],
   lines: (figures, settings) => linesOf(figures, settings),
+  plot: (figures, settings) => plotOf(figures, settings),
 });
 
 const resume = async (bench: Bench, options: Options): Promise<Figures> => {
@@ -195,3 +197,25 @@ const linesOf = ({ queues: found }: Figures, { runs }: Options): string[] => [
   'Medians (min to max), from the start of the process, its own included. The worker before was killed; every run has an',
   'audit entry to send, and its message is on a lap. Taken up: no run is without a living worker.',
 ];
+
+const plotOf = ({ queues: found }: Figures, { runs }: Options): string => {
+  const rows = (figure: (figures: QueueFigures) => Spread) =>
+    queues.map((queue) => ({ label: subjects[queue], value: figure(found[queue]), isOurs: true }));
+  return plot(`Resume of ${whole(runs)} runs`, [
+    bars(
+      'seconds until the first call',
+      rows(({ firstCall }) => firstCall),
+      decimals(2),
+    ),
+    bars(
+      'seconds until all are taken up',
+      rows(({ allTakenUp }) => allTakenUp),
+      decimals(1),
+    ),
+    bars(
+      'MiB at most',
+      rows(({ peakMemoryMiB }) => peakMemoryMiB),
+      whole,
+    ),
+  ]);
+};

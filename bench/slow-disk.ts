@@ -1,6 +1,7 @@
 import { defineBench, inTurn } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { inFlight, numbers, rounds, todos, warmup } from './options.ts';
+import { bars, plot } from './plot.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { openSubject, subjects } from './subject.ts';
@@ -41,6 +42,7 @@ export const slowDiskBench = defineBench<Options, Figures, Options>({
     `${settings.inFlight} in flight`,
   ],
   lines: (figures) => linesOf(figures),
+  plot: (figures) => plotOf(figures),
 });
 
 const slowDisk = async (bench: Bench, options: Options): Promise<Figures> => {
@@ -112,3 +114,16 @@ const linesOf = ({ rows }: Figures): string[] => [
   'Medians (min to max), each against the same subject without a delay in the same round. The delay is the worker’s',
   'alone; the broker’s disk is as it is.',
 ];
+
+const plotOf = ({ rows }: Figures): string =>
+  plot('Throughput where each fsync takes longer', [
+    bars(
+      'todos a second, to the same without a delay',
+      rows.map(({ name, delay, ratioToNoDelay }) => ({
+        label: `${delay} ms, ${subjects[name]}`,
+        value: ratioToNoDelay,
+        isOurs: name !== 'floor',
+      })),
+      decimals(2),
+    ),
+  ]);

@@ -6,6 +6,7 @@ import type { Counters } from './counters.ts';
 import { cpuProf, inFlight, rounds, todos, warmup } from './options.ts';
 import type { Arrivals } from './receiver.ts';
 import type { SlowSync } from './slow-sync.ts';
+import { bars, plot } from './plot.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { fill, newIds, openSubject, subjectNames, subjects, submitAll } from './subject.ts';
@@ -43,6 +44,7 @@ export const throughputBench = defineBench<Options, Figures, Settings>({
     `${settings.inFlight} in flight`,
   ],
   lines: (figures) => linesOf(figures),
+  plot: (figures) => plotOf(figures),
 });
 
 const throughput = async (bench: Bench, options: Options): Promise<Figures> => {
@@ -221,4 +223,25 @@ const linesOf = ({ subjects: found, embeddedRatioToRabbitMQ }: Figures): string[
     ),
     `Medians (min to max). The embedded queue does ${embeddedRatioToRabbitMQ.toFixed(2)} times what RabbitMQ does.`,
   ];
+};
+
+const plotOf = ({ subjects: found }: Figures): string => {
+  const rows = (figure: (figures: SubjectFigures) => Spread) =>
+    subjectNames.map((name) => ({
+      label: subjects[name],
+      value: figure(found[name]),
+      isOurs: name === 'holdfast' || name === 'embedded',
+    }));
+  return plot('Throughput', [
+    bars(
+      'todos a second, to the floor',
+      rows((figures) => figures.ratioToFloor),
+      decimals(2),
+    ),
+    bars(
+      'CPU of the worker for a todo, to the floor',
+      rows((figures) => figures.cpuRatioToFloor),
+      decimals(2),
+    ),
+  ]);
 };

@@ -5,6 +5,7 @@ import type { AtRest } from './holdfast.ts';
 import { makeRuns } from './made.ts';
 import type { Made } from './made.ts';
 import { inFlight, number, rounds, todos, warmup } from './options.ts';
+import { bars, plot } from './plot.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
 import { openSubject, subjects } from './subject.ts';
@@ -49,6 +50,7 @@ export const waitingBench = defineBench<Options, Figures, Options>({
     `${whole(settings.waiting)} waiting`,
   ],
   lines: (figures, settings) => linesOf(figures, settings),
+  plot: (figures, settings) => plotOf(figures, settings),
 });
 
 const measure = async (bench: Bench, options: Options): Promise<Figures> => {
@@ -153,3 +155,20 @@ const linesOf = ({ queues: found }: Figures, { waiting }: Options): string[] => 
   `(${queues.map((queue) => whole(found[queue].laps.median)).join(' and ')} a round). Memory is taken when all new todos are done, after a collection, less that of`,
   'a worker that did the same with none waiting.',
 ];
+
+const plotOf = ({ queues: found }: Figures, { waiting }: Options): string => {
+  const rows = (figure: (figures: QueueFigures) => Spread) =>
+    queues.map((queue) => ({ label: subjects[queue], value: figure(found[queue]), isOurs: true }));
+  return plot(`While ${whole(waiting)} runs wait`, [
+    bars(
+      'todos a second, to none waiting',
+      rows(({ ratioToNone }) => ratioToNone),
+      decimals(2),
+    ),
+    bars(
+      'bytes of heap for each of them',
+      rows(({ heapPerRun }) => heapPerRun),
+      whole,
+    ),
+  ]);
+};

@@ -1,4 +1,5 @@
 /** Each benchmark with sizes that say nothing about speed: that it runs to its end, and that its figures add up. */
+import { copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { fillFinished } from '../bench/filled.ts';
@@ -14,14 +15,16 @@ vi.setConfig({ testTimeout: 120_000 }); // each starts a dozen processes
 
 const main = path.resolve(import.meta.dirname, '../bench/main.ts');
 
-/** The JSON that a benchmark prints, for a command line as a person writes it. */
-const figuresOf = async <Figures>(command: string): Promise<Figures> => {
-  const env = { HOLDFAST_BENCH_AMQP_URL: inject('amqpUrl') };
-  const run = spawnNode([main, ...command.split(' '), '-o', 'json'], { env });
+const bench = async (...args: string[]): Promise<string> => {
+  const run = spawnNode([main, ...args], { env: { HOLDFAST_BENCH_AMQP_URL: inject('amqpUrl') } });
   const { code } = await run.exited;
   expect(code, run.stderr).toBe(0);
-  return JSON.parse(run.stdout) as Figures;
+  return run.stdout;
 };
+
+/** What a benchmark prints as JSON, for a command line as a person writes it. */
+const figuresOf = async <Figures>(command: string): Promise<Figures> =>
+  JSON.parse(await bench(...command.split(' '), '-o', 'json')) as Figures;
 
 type Spread = { min: number; median: number; max: number; rounds: number[] };
 
@@ -196,4 +199,20 @@ describe('bench resume', () => {
       expect(peakMemoryTakenUpMiB.median).toBeLessThanOrEqual(peakMemoryMiB.median);
     }
   });
+});
+
+test('bench page writes the tables and the pictures of what was saved, the same each time', async () => {
+  const folder = tempDir();
+  const figures = path.join(folder, 'figures');
+  const page = path.join(folder, 'performance.md');
+  copyFileSync(path.resolve(import.meta.dirname, '../docs/performance.md'), page);
+  const load = '--rounds 1 --seconds 1 --warmup 10 --in-flight 16 --rates 20';
+  const printed = await bench('latency', ...load.split(' '), '--save', figures);
+  await bench('page', '--page', page, '--figures', figures);
+  const written = readFileSync(page, 'utf8');
+  expect(written).toContain(`\`\`\`\n${printed}\`\`\``);
+  expect(written).toContain('There are no figures in `figures/growth.json` yet.');
+  expect(readFileSync(path.join(figures, 'latency.svg'), 'utf8')).toMatch(/^<svg [^]*p99, ms[^]*<\/svg>\n$/);
+  await bench('page', '--page', page, '--figures', figures);
+  expect(readFileSync(page, 'utf8')).toBe(written);
 });

@@ -1,4 +1,5 @@
 /** The matrix as a picture: how long each cell took until everything was final. Readable in light and in dark. */
+import { escape, picture, text } from '../output/svg.ts';
 import { cellName, faults, moments } from './cells.ts';
 import type { Cell, Fault, Moment } from './cells.ts';
 import { totalOf } from './report.ts';
@@ -26,14 +27,8 @@ const heat = [
 ] as const;
 
 const style = `
-  text { font: 11px ui-sans-serif, system-ui, sans-serif; fill: #24292f }
-  .title { font-size: 14px; font-weight: 600 } .queue { font-size: 12px; font-weight: 600 }
-  .small { font-size: 9.5px; fill: #57606a }
   .a { fill: #1a7f37 } .b { fill: #2da44e } .c { fill: #7cc68d } .d { fill: #b9dfc1 } .failed { fill: #cf222e }
-  .impossible { fill: none; stroke: #8c959f; stroke-opacity: .35 } .dot { fill: #0d1117 }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .small { fill: #9198a1 }
-  }`;
+  .impossible { fill: none; stroke: #8c959f; stroke-opacity: .35 } .dot { fill: #0d1117 }`;
 
 export const heatMap = (proof: Proof): string => {
   const queues = [...new Set(proof.outcomes.map(({ cell }) => cell.venue.queue))];
@@ -46,15 +41,7 @@ export const heatMap = (proof: Proof): string => {
   });
   const { lost, phantom, doubled, repeats } = totalOf(proof.outcomes);
   const title = `${proof.machine}: ${proof.outcomes.length} cells, ${lost} lost, ${phantom} phantom, ${doubled} doubled, ${repeats} repeats`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 50}" width="${width}" role="img" aria-label="${escape(title)}">`,
-    `<style>${style}</style>`,
-    text(8, 20, title, 'title'),
-    ...body,
-    legend(y + 8),
-    '</svg>',
-    '',
-  ].join('\n');
+  return picture({ width, height: y + 50, title, style }, [...body, legend(y + 8)]);
 };
 
 const panelOf = (proof: Proof, queue: string): { height: number; lines: string[] } => {
@@ -65,7 +52,7 @@ const panelOf = (proof: Proof, queue: string): { height: number; lines: string[]
   return {
     height: headHeight + steps.length * (side + gap) + 18,
     lines: [
-      text(8, 24, queue === 'RabbitMQ' ? queue : 'embedded queue', 'queue'),
+      text(8, 24, queue === 'RabbitMQ' ? queue : 'embedded queue', 'head'),
       ...momentKeys.flatMap(momentHead),
       ...steps.map((step) => text(8, rowOf.get(step)! + side - 4, step)),
       ...cells.map((cell) => square(cell, rowOf.get(cell.step)!, byCell.get(cellName(cell)))),
@@ -125,12 +112,6 @@ const legend = (y: number): string => {
   const words = `dot: repeats under one key, which a receiver drops; ${signs}`;
   return [...keys, text(8, y + 32, words, 'small')].join('\n');
 };
-
-const text = (x: number, y: number, content: string, name = ''): string =>
-  `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escape(content)}</text>`;
-
-const escape = (content: string): string =>
-  content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 
 const wrapped = (content: string, length: number): string[] => {
   const lines: string[] = [];
