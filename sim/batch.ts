@@ -54,7 +54,7 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
     if (failedAt === undefined) {
       histories += 1;
       transitions += history.transitions;
-      hash.update(history.hash);
+      hash.update(history.lines.join('\n'));
       for (const { status } of history.runs) ended[status] = (ended[status] ?? 0) + 1;
     }
     if (!isKept) failedAt ??= performance.now();

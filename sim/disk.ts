@@ -4,56 +4,55 @@ import { Database } from '../src/sqlite/database.ts';
 import { migrate } from '../src/sqlite/migrations.ts';
 
 /**
- * One store in memory for one history after the other. Each process opens it as a database of its own; what
- * is committed is there when the process is not.
+ * One store in memory for one history after the other: to make one takes longer than to play a short history. Every
+ * process has it open; what is committed is there when the process is not.
  */
 export class Disk {
-  readonly #sqlite = new Sqlite(':memory:');
-  readonly #statements = new Map<string, Statement>();
-  /** For the simulation's own eyes. */
+  /** What is asked for is written at once: how long it takes is decided by who asks. */
   readonly db: Database;
   isFull = false;
   /** How many transactions have been written so far. */
   writes = 0;
+  readonly #sqlite = new Sqlite(':memory:');
+  readonly #wipes: readonly Statement[];
 
   constructor(tables: readonly string[]) {
     this.#sqlite.pragma('foreign_keys = ON');
     this.#sqlite.pragma('temp_store = MEMORY');
     migrate(this.#sqlite, ':memory:');
     for (const table of tables) this.#sqlite.exec(table);
-    this.db = this.open();
-  }
-
-  /** What is asked for is written at once: how long it takes is decided by who asks. */
-  open(): Database {
-    return new Database('(simulated)', this.#connection(), (write) => write());
+    this.db = new Database('(simulated)', this.#connection(), (write) => write());
+    this.#wipes = this.#rowHolders().map((name) => this.#sqlite.prepare(`DELETE FROM ${name}`));
   }
 
   /** Removes every row. */
   wipe(): void {
     this.isFull = false;
-    const tables = this.db.all<{ name: string }>(
-      `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('sqlite_sequence', 'machines')`,
-    );
-    for (const { name } of tables) this.db.run(`DELETE FROM ${name}`);
+    this.#sqlite.transaction(() => this.#wipes.forEach((wipe) => wipe.run()))();
   }
 
-  /** Statements outlive the processes that use them: to prepare them is most of the cost of a short history. */
+  /** Those that point at others first. */
+  #rowHolders(): string[] {
+    return this.db
+      .all<{ name: string }>(
+        `SELECT name FROM sqlite_schema
+         WHERE type = 'table' AND name NOT IN ('sqlite_sequence', 'machines') ORDER BY rowid DESC`,
+      )
+      .map(({ name }) => name);
+  }
+
+  /** Counts its transactions, and has the statements around them prepared. */
   #connection(): Sqlite.Database {
     const sqlite = this.#sqlite;
-    const prepare = (sql: string) => {
-      const known = this.#statements.get(sql) ?? sqlite.prepare(sql);
-      this.#statements.set(sql, known);
-      return known;
-    };
+    const around = new Map(['BEGIN IMMEDIATE', 'COMMIT'].map((sql) => [sql, sqlite.prepare(sql)]));
     const connection = {
-      prepare,
+      prepare: sqlite.prepare.bind(sqlite),
       exec: (sql: string) => {
         if (sql === 'BEGIN IMMEDIATE') this.writes += 1;
-        if (sql.includes(';')) sqlite.exec(sql);
-        else prepare(sql).run();
+        const prepared = around.get(sql);
+        if (prepared) prepared.run();
+        else sqlite.exec(sql);
       },
-      pragma: sqlite.pragma.bind(sqlite),
       get inTransaction() {
         return sqlite.inTransaction;
       },

@@ -12,8 +12,6 @@ export type History = {
   readonly transitions: number;
   readonly runs: readonly { readonly status: string }[];
   readonly lines: readonly string[];
-  /** Of its lines. */
-  readonly hash: string;
 };
 
 /** How long after the last trouble everything must be final, in ms: giving up takes a minute, a lap another. */
@@ -34,9 +32,9 @@ export const play = async (scenario: Scenario, disk: Disk): Promise<History> => 
   if (!script.isSettled) world.journal.violate('unsettled: messages or runs are left over');
   judge(world, people.accepted);
   crew.dismiss();
-  const { lines, violations, hash } = world.journal;
+  const { lines, violations } = world.journal;
   const runs = disk.db.all<{ status: string }>('SELECT status FROM runs');
-  return { violations, transitions: world.transitions, runs, lines, hash };
+  return { violations, transitions: world.transitions, runs, lines };
 };
 
 /** What happens from outside, and when the history is over. */
@@ -47,6 +45,8 @@ class Script {
   readonly #people: People;
   #toCome: number;
   #deadline = 0;
+  #askedAt = -1;
+  #isAnyActive = false;
 
   constructor(world: World, crew: Crew, people: People, { submissions, troubles }: Scenario) {
     this.#world = world;
@@ -58,16 +58,25 @@ class Script {
   }
 
   isOver(): boolean {
-    const { broker, time, disk } = this.#world;
+    const { broker, time } = this.#world;
     if (this.#toCome > 0 || this.#people.busy > 0) return false;
     this.#deadline ||= time.now + patienceMs;
     if (time.now > this.#deadline) return true;
     if (broker.ready.length > 0 || broker.unacked > 0) return false;
-    if (disk.db.get(`SELECT 1 FROM runs WHERE status = 'active' LIMIT 1`)) return false;
+    if (this.#anyActive()) return false;
     // Nothing but acks is left: the laps need not be waited for.
     if (broker.waiting.length > 0) broker.endLaps();
     else this.isSettled = true;
     return this.isSettled;
+  }
+
+  /** It is asked at every moment, and only a write changes the answer. */
+  #anyActive(): boolean {
+    const { db, writes } = this.#world.disk;
+    if (writes !== this.#askedAt)
+      this.#isAnyActive = db.get(`SELECT 1 FROM runs WHERE status = 'active' LIMIT 1`) !== undefined;
+    this.#askedAt = writes;
+    return this.#isAnyActive;
   }
 
   #at(ms: number, act: () => void): void {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Time } from './time.ts';
 
 /** What happened, line by line. The same seed writes the same journal, to the byte. */
@@ -19,9 +18,5 @@ export class Journal {
   violate(what: string): void {
     this.violations.push(what);
     this.note('VIOLATED', what);
-  }
-
-  get hash(): string {
-    return createHash('sha256').update(this.lines.join('\n')).digest('hex');
   }
 }

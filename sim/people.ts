@@ -29,7 +29,7 @@ export class People {
     this.#world = world;
     this.#process = new Process(world.time, 'person', 0);
     this.#publisher = new Publisher(world, this.#process);
-    this.#store = new SqliteStore(world.disk.open(), () => world.time.now);
+    this.#store = new SqliteStore(world.disk.db, () => world.time.now);
   }
 
   async submit({ key, kind }: Submission): Promise<void> {

@@ -34,10 +34,11 @@ export class Process implements Scheduler {
   }
 
   after(ms: number, ring: () => void): () => void {
-    let cancelled = false;
-    this.#time.in(ms, () => this.#run(() => cancelled || ring()));
+    let isCancelled = false;
+    const cancel = this.#time.in(ms, () => this.#run(() => isCancelled || ring()));
     return () => {
-      cancelled = true;
+      isCancelled = true;
+      cancel();
     };
   }
 

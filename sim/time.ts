@@ -1,4 +1,4 @@
-type Moment = { readonly at: number; readonly ring: () => void };
+type Moment = { readonly at: number; readonly ring: () => void; isCancelled: boolean };
 
 /** 2026-01-01: a history begins there, so that a time in it is a date. */
 const epoch = Date.UTC(2026, 0, 1);
@@ -22,12 +22,16 @@ export class Time {
     return this.#now - epoch;
   }
 
-  /** Calls back in `ms`, after what was asked for before at the same time. */
-  in(ms: number, ring: () => void): void {
+  /** Calls back in `ms`, after what was asked for before at the same time. Returns what cancels it. */
+  in(ms: number, ring: () => void): () => void {
     const at = this.#now + Math.max(0, Math.ceil(ms));
     let index = this.#moments.length;
     while (index > 0 && this.#moments[index - 1]!.at <= at) index -= 1;
-    this.#moments.splice(index, 0, { at, ring });
+    const moment: Moment = { at, ring, isCancelled: false };
+    this.#moments.splice(index, 0, moment);
+    return () => {
+      moment.isCancelled = true;
+    };
   }
 
   /** Lets time pass until `isOver`, or until nothing more can happen. Rejects with what a moment throws. */
@@ -41,17 +45,26 @@ export class Time {
         }
         return settle();
       };
+      const settled = Promise.resolve();
+      const whenSettled = () => process.nextTick(step);
       // Node runs a tick when no microtask is left: all that follows from a moment is over before the next one.
-      const settle = () => queueMicrotask(() => process.nextTick(step));
+      const settle = () => void settled.then(whenSettled);
       settle();
     });
   }
 
   #ringNext(): boolean {
-    const next = this.#moments.pop();
+    const next = this.#next();
     if (!next) return false;
     this.#now = next.at;
     next.ring();
     return true;
+  }
+
+  /** Nothing follows from a moment that was cancelled, and most are: limits of calls that were answered. */
+  #next(): Moment | undefined {
+    let next = this.#moments.pop();
+    while (next?.isCancelled) next = this.#moments.pop();
+    return next;
   }
 }

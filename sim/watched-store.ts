@@ -42,7 +42,7 @@ export class WatchedStore implements WorkerStore {
   constructor(world: World, process: Process) {
     this.#world = world;
     this.#process = process;
-    this.#store = new SqliteStore(world.disk.open(), () => world.time.now, leaseMs, world.host(process));
+    this.#store = new SqliteStore(world.disk.db, () => world.time.now, leaseMs, world.host(process));
   }
 
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
@@ -94,7 +94,7 @@ export class WatchedStore implements WorkerStore {
     if (this.diesAt === 'before') return this.#die('before a commit');
     const outcomes = await this.#do(() => {
       const before = changes.map(({ run }) => this.#row(run.id));
-      const isLeased = this.#world.holdsLease(worker);
+      const isLeased = changes.some(({ expected }) => expected === null) && this.#world.holdsLease(worker);
       return this.#store.commit(worker, changes).then((results) => {
         for (const [index, change] of changes.entries())
           this.#see(worker, isLeased, before[index], change, results[index]!);
