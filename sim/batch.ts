@@ -4,6 +4,8 @@ import { machine } from './crew.ts';
 import { Disk } from './disk.ts';
 import { play } from './history.ts';
 import type { History } from './history.ts';
+import { noneReached } from './milestones.ts';
+import type { Reached } from './milestones.ts';
 import { scenario } from './scenario.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -26,6 +28,7 @@ export type BatchResult = {
   readonly transitions: number;
   /** How many runs ended in which status: a history in which nothing gets done proves nothing. */
   readonly ended: Readonly<Record<string, number>>;
+  readonly reached: Readonly<Reached>;
   /** Of all journals: the same seed has the same one. */
   readonly hash: string;
   readonly failure: Failure | undefined;
@@ -44,6 +47,7 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
   disk ??= new Disk(machine.tables);
   const hash = createHash('sha256');
   const ended: Record<string, number> = {};
+  const reached = noneReached();
   let histories = 0;
   let transitions = 0;
   let failedAt: number | undefined;
@@ -56,6 +60,7 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
       transitions += history.transitions;
       hash.update(history.lines.join('\n'));
       for (const { status } of history.runs) ended[status] = (ended[status] ?? 0) + 1;
+      for (const milestone of history.reached) reached[milestone] += 1;
     }
     if (!isKept) failedAt ??= performance.now();
     return isKept;
@@ -65,6 +70,7 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
     histories,
     transitions,
     ended,
+    reached,
     hash: hash.digest('hex'),
     failure: await failureOf(details, histories),
   };

@@ -3,6 +3,7 @@ import { topologyOf } from '../src/amqp/topology.ts';
 import type { Channel, Receive } from './channel.ts';
 import type { Dice } from './dice.ts';
 import type { Journal } from './journal.ts';
+import type { Milestone } from './milestones.ts';
 import type { ConfirmFate } from './scenario.ts';
 import type { Time } from './time.ts';
 
@@ -114,6 +115,7 @@ export class Broker {
     if (returned.length > 0)
       this.#note(
         `${returned.length} come back from ${channel.wire.process.name}: ${returned.map(idOf).join(', ')}`,
+        'redelivery',
       );
     this.ready.unshift(...returned);
     this.#handOut();
@@ -183,6 +185,7 @@ export class Broker {
         this.dead.push({ ...message, redelivered: false });
         this.#note(
           `${message.properties.messageId} is a dead letter: ${message.properties.headers?.['x-error']}`,
+          'dead letter',
         );
         return true;
       case topology.events:
@@ -202,7 +205,7 @@ export class Broker {
 
   #wait(message: Message): void {
     this.waiting.push(message);
-    this.#note(`${idOf(message)} waits for a lap`);
+    this.#note(`${idOf(message)} waits for a lap`, 'lap');
     this.#time.in(lap, () => {
       const index = this.waiting.indexOf(message);
       if (index < 0) return;
@@ -221,8 +224,8 @@ export class Broker {
       channel.handOut(this.ready.shift()!, receive);
   }
 
-  #note(what: string): void {
-    this.#journal.note('broker', what);
+  #note(what: string, milestone?: Milestone): void {
+    this.#journal.note('broker', what, milestone);
   }
 }
 

@@ -21,6 +21,9 @@ const retry = { base: 50, cap: 2000, giveUpAfter: 60_000 };
 /** A worker that has not left this long after it was told to is killed, in ms. */
 const drainPatienceMs = 15_000;
 
+/** How long whoever supervises a worker takes to start the next one, in ms. */
+const restartMs = 500;
+
 const elsewhere: RemoteCall = {
   perform: () => Promise.reject(new Error('each process has calls of its own')),
 };
@@ -59,7 +62,7 @@ export class Crew {
     const index = place % this.#members.length;
     const member = this.#members[index];
     this.#members[index] = undefined;
-    member?.process.onDeath(() => this.#world.time.in(away, () => this.#start(index)));
+    member?.process.onDeath(() => this.#startIn(away, index));
   }
 
   kill(place: number, away: number): void {
@@ -100,9 +103,24 @@ export class Crew {
     for (const process of this.#world.processes.values()) process.wellSince = this.#world.time.now;
   }
 
+  /** Who died with a lease has it no more. */
+  hasBuried(): boolean {
+    return this.#world.processes
+      .values()
+      .some(
+        ({ alive, isMember, leaving, name }) =>
+          isMember && !alive && !leaving && !this.#world.holdsLease(name),
+      );
+  }
+
   /** Nothing goes on after this. */
   dismiss(): void {
     for (const member of this.#members) member?.process.die();
+  }
+
+  #startIn(away: number, place: number): void {
+    this.#members[place] = undefined;
+    this.#world.time.in(away, () => this.#start(place));
   }
 
   #start(place: number): void {
@@ -127,11 +145,12 @@ export class Crew {
       concurrency: this.#concurrency,
       callTimeout,
     });
-    this.#members[place] = { process, store, queue, publisher, worker };
-    void worker.start().catch(() => {
-      this.replace(place, 500); // as whoever supervises it would
-      process.die();
+    const member = { process, store, queue, publisher, worker };
+    this.#members[place] = member;
+    process.onDeath(() => {
+      if (this.#members[place] === member) this.#startIn(restartMs, place);
     });
+    void worker.start().catch(() => process.die());
   }
 
   #note({ process }: Member, what: string): void {

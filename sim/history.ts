@@ -1,8 +1,10 @@
 import { messageOf } from '../src/engine/errors.ts';
 import { Crew } from './crew.ts';
 import type { Disk } from './disk.ts';
+import type { Milestone } from './milestones.ts';
 import { People } from './people.ts';
-import type { Scenario, Trouble } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { strike } from './strike.ts';
 import { judge } from './verdict.ts';
 import { World } from './world.ts';
 
@@ -11,6 +13,7 @@ export type History = {
   readonly violations: readonly string[];
   readonly transitions: number;
   readonly runs: readonly { readonly status: string }[];
+  readonly reached: ReadonlySet<Milestone>;
   readonly lines: readonly string[];
 };
 
@@ -31,10 +34,11 @@ export const play = async (scenario: Scenario, disk: Disk): Promise<History> => 
   }
   if (!script.isSettled) world.journal.violate('unsettled: messages or runs are left over');
   judge(world, people.accepted);
+  if (crew.hasBuried()) world.journal.reached.add('buried worker');
   crew.dismiss();
-  const { lines, violations } = world.journal;
+  const { lines, violations, reached } = world.journal;
   const runs = disk.db.all<{ status: string }>('SELECT status FROM runs');
-  return { violations, transitions: world.transitions, runs, lines };
+  return { violations, transitions: world.transitions, runs, reached, lines };
 };
 
 /** What happens from outside, and when the history is over. */
@@ -43,7 +47,8 @@ class Script {
   readonly #world: World;
   readonly #crew: Crew;
   readonly #people: People;
-  #toCome: number;
+  /** What has to happen before the history may end, and what strikes only if it has not ended by then. */
+  readonly #toCome = { surely: 0, perhaps: 0 };
   #deadline = 0;
   #askedAt = -1;
   #isAnyActive = false;
@@ -52,19 +57,30 @@ class Script {
     this.#world = world;
     this.#crew = crew;
     this.#people = people;
-    this.#toCome = submissions.length + troubles.length;
-    for (const submission of submissions) this.#at(submission.at, () => void people.submit(submission));
-    for (const trouble of troubles) this.#at(trouble.at, () => this.#strike(trouble));
+    for (const submission of submissions)
+      this.#at(submission.at, 'surely', () => void people.submit(submission));
+    const stage = { world, crew, people, last: (ms: number, end: () => void) => this.#last(ms, end) };
+    for (const trouble of troubles)
+      this.#at(trouble.at, trouble.type === 'retry' ? 'surely' : 'perhaps', () => strike(trouble, stage));
   }
 
   isOver(): boolean {
-    const { broker, time } = this.#world;
-    if (this.#toCome > 0 || this.#people.busy > 0) return false;
-    this.#deadline ||= time.now + patienceMs;
-    if (time.now > this.#deadline) return true;
-    if (broker.ready.length > 0 || broker.unacked > 0) return false;
-    if (this.#anyActive()) return false;
-    // Nothing but acks is left: the laps need not be waited for.
+    if (this.#toCome.surely > 0 || this.#people.busy > 0) return false;
+    if (this.#isQuiet()) return this.#settle();
+    if (this.#toCome.perhaps > 0) return false;
+    const { now } = this.#world.time;
+    this.#deadline ||= now + patienceMs;
+    return now > this.#deadline;
+  }
+
+  #isQuiet(): boolean {
+    const { broker } = this.#world;
+    return broker.ready.length === 0 && broker.unacked === 0 && !this.#anyActive();
+  }
+
+  /** Nothing but acks is left: the laps need not be waited for. */
+  #settle(): boolean {
+    const { broker } = this.#world;
     if (broker.waiting.length > 0) broker.endLaps();
     else this.isSettled = true;
     return this.isSettled;
@@ -79,66 +95,19 @@ class Script {
     return this.#isAnyActive;
   }
 
-  #at(ms: number, act: () => void): void {
+  #at(ms: number, how: 'surely' | 'perhaps', act: () => void): void {
+    this.#toCome[how] += 1;
     this.#world.time.in(ms, () => {
       act();
-      this.#toCome -= 1;
+      this.#toCome[how] -= 1;
     });
   }
 
   /** Until `ms` have passed, the history is not over. */
-  #for(ms: number, end: () => void): void {
-    this.#toCome += 1;
-    this.#at(ms, () => {
+  #last(ms: number, end: () => void): void {
+    this.#at(ms, 'surely', () => {
       end();
       this.#crew.recover();
     });
-  }
-
-  #strike(trouble: Trouble): void {
-    const { broker, disk, journal } = this.#world;
-    const crew = this.#crew;
-    switch (trouble.type) {
-      case 'killed':
-        return crew.kill(trouble.worker, trouble.for);
-      case 'drained':
-        return crew.drain(trouble.worker, trouble.for);
-      case 'paused':
-        return crew.pause(trouble.worker, trouble.for);
-      case 'consumerCut':
-        return crew.at(trouble.worker)?.queue.cut();
-      case 'publisherCut':
-        return crew.at(trouble.worker)?.publisher.cut();
-      case 'diesBeforeCommit':
-      case 'diesAfterCommit': {
-        const member = crew.at(trouble.worker);
-        if (!member || member.store.diesAt) return undefined;
-        member.store.diesAt = trouble.type === 'diesBeforeCommit' ? 'before' : 'after';
-        return crew.replace(trouble.worker, trouble.for);
-      }
-      case 'brokerKilled':
-        broker.crash();
-        return this.#for(trouble.for, () => broker.start());
-      case 'diskFull':
-        journal.note('disk', 'is full');
-        disk.isFull = true;
-        return this.#for(trouble.for, () => (disk.isFull = false));
-      case 'alertsUnbound':
-        journal.note('broker', 'nobody is bound to the alerts');
-        broker.alertsBound = false;
-        return this.#for(trouble.for, () => (broker.alertsBound = true));
-      case 'consumerCancelled':
-        return broker.cancelConsumer();
-      case 'ackTimeout':
-        return broker.timeOut();
-      case 'duplicated':
-        return broker.duplicate();
-      case 'shuffled':
-        return broker.shuffle();
-      case 'cancel':
-        return void this.#people.cancel(trouble.key);
-      case 'retry':
-        return void this.#people.retry(trouble.key);
-    }
   }
 }

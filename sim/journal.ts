@@ -1,16 +1,19 @@
+import type { Milestone } from './milestones.ts';
 import type { Time } from './time.ts';
 
 /** What happened, line by line. The same seed writes the same journal, to the byte. */
 export class Journal {
   readonly lines: string[] = [];
   readonly violations: string[] = [];
+  readonly reached = new Set<Milestone>();
   readonly #time: Time;
 
   constructor(time: Time) {
     this.#time = time;
   }
 
-  note(who: string, what: string): void {
+  note(who: string, what: string, milestone?: Milestone): void {
+    if (milestone) this.reached.add(milestone);
     this.lines.push(`${this.#time.elapsed}\t${who}\t${what}`);
   }
 

@@ -22,6 +22,7 @@ export class Ledger {
     const before = this.effects.find((other) => other.run === run && other.call === call);
     if (before && before.key !== key)
       this.#journal.violate(`second key: ${call} of ${run} took effect under ${before.key} and ${key}`);
+    if (before) this.#journal.reached.add('repeated effect');
     this.effects.push(effect);
   }
 

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { playBatch } from './batch.ts';
-import { failureLines, progressLine } from './report.ts';
+import { countsLine, failureLines, progressLine } from './report.ts';
 import { simulate } from './simulation.ts';
 import type { SimulationResult, Sum } from './simulation.ts';
 
@@ -46,11 +46,8 @@ const run = async ({ seed = Date.now() % 1_000_000_000, path, ...options }: Opti
 
 const tell = (result: SimulationResult): void => {
   say(progressLine(result));
-  say(
-    `runs that ended: ${Object.entries(result.ended)
-      .map(([status, count]) => `${count} ${status}`)
-      .join(', ')}`,
-  );
+  say(`runs that ended: ${countsLine(result.ended)}`);
+  say(`histories that came to: ${countsLine(result.reached)}`);
   say(`trace ${result.hash}`);
   if (result.failure) for (const line of ['', ...failureLines(result.failure)]) say(line);
 };

@@ -5,6 +5,7 @@ import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import { pause } from '../src/worker/scheduler.ts';
 import { machine } from './crew.ts';
 import { Publisher } from './link.ts';
+import type { Milestone } from './milestones.ts';
 import { Process } from './process.ts';
 import type { Submission, SubmissionKind } from './scenario.ts';
 import type { World } from './world.ts';
@@ -14,6 +15,8 @@ const tries = 3;
 const betweenMs = 500;
 
 export type Accepted = { readonly id: string; readonly kind: SubmissionKind; readonly body: string };
+
+export const idOf = (key: number): string => `r${key}`;
 
 /** Who submits, cancels and retries. They do not die. */
 export class People {
@@ -33,7 +36,7 @@ export class People {
   }
 
   async submit({ key, kind }: Submission): Promise<void> {
-    const id = `r${key}`;
+    const id = idOf(key);
     const body = bodies[kind];
     this.busy += 1;
     for (let attempt = 1; attempt <= tries; attempt++) {
@@ -46,13 +49,13 @@ export class People {
   }
 
   cancel(key: number): Promise<void> {
-    return this.#amend(`r${key}`, 'cancels', (run) =>
+    return this.#amend(idOf(key), 'cancel', (run) =>
       isFinal(run) ? undefined : advance(machine, run, { type: 'cancelled' }, this.#clock),
     );
   }
 
   retry(key: number): Promise<void> {
-    return this.#amend(`r${key}`, 'retries', (run) =>
+    return this.#amend(idOf(key), 'retry', (run) =>
       run.status === 'failed' && machine.steps.includes(run.failedIn ?? '')
         ? redrive(machine, run, this.#clock)
         : undefined,
@@ -69,12 +72,12 @@ export class People {
     }
   }
 
-  async #amend(id: string, what: string, stepOf: (run: Run) => Step | undefined): Promise<void> {
+  async #amend(id: string, what: 'cancel' | 'retry', stepOf: (run: Run) => Step | undefined): Promise<void> {
     const run = await this.#store.get(id);
     const step = run && stepOf(run);
     if (!step) return;
     const { type } = await this.#store.amend({ ...step, expected: run.seq });
-    this.#note(`${what} ${id} in ${run.state}: ${type}`);
+    this.#note(`${what}s ${id} in ${run.state}: ${type}`, type === 'committed' ? what : undefined);
     this.#world.diskChanged(this.#process);
   }
 
@@ -82,8 +85,8 @@ export class People {
     return { now: () => this.#world.time.now, random: () => this.#world.dice.roll() };
   }
 
-  #note(what: string): void {
-    this.#world.journal.note('person', what);
+  #note(what: string, milestone?: Milestone): void {
+    this.#world.journal.note('person', what, milestone);
   }
 }
 

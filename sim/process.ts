@@ -7,6 +7,8 @@ export class Process implements Scheduler {
   readonly pid: number;
   /** Since when it has been running as it should (ms since the epoch). */
   wellSince: number;
+  /** It has joined the workers of the store. */
+  isMember = false;
   /** It drains, and will give its lease back. */
   leaving = false;
   readonly #time: Time;

@@ -16,7 +16,10 @@ export const retryAfterSeconds = 4;
 /** The audit service, at the far end of a network. */
 export class Receiver {
   readonly #world: World;
+  isAway = false;
   readonly #fates: RequestFate[];
+  /** How many more processes die of a run's audit. */
+  readonly #poison = new Map<string, number>();
   readonly #verifies: boolean;
 
   constructor(world: World, { requests, verifies }: Scenario) {
@@ -31,11 +34,28 @@ export class Receiver {
     return this.#verifies ? { perform, verify: this.#verifyFrom(process) } : { perform };
   }
 
+  /** The next `times` processes that make the call for this run die of it. */
+  poison(run: string, times: number): void {
+    this.#poison.set(run, times);
+  }
+
+  wasPoisonous(run: string): boolean {
+    return this.#poison.has(run);
+  }
+
+  #kills(run: string): boolean {
+    const times = this.#poison.get(run) ?? 0;
+    if (times > 0) this.#poison.set(run, times - 1);
+    return times > 0;
+  }
+
   #verifyFrom(process: Process): NonNullable<RemoteCall['verify']> {
     return async ({ todo }: AuditEntry) => {
-      const { dice, ledger } = this.#world;
+      const { dice, ledger, journal } = this.#world;
       await pause(process, dice.between(0, 20));
-      return ledger.count('sendAudit', todo.id) > 0 ? { receipt: { status: 200 } } : undefined;
+      if (ledger.count('sendAudit', todo.id) === 0) return undefined;
+      journal.reached.add('verified effect');
+      return { receipt: { status: 200 } };
     };
   }
 
@@ -43,10 +63,12 @@ export class Receiver {
     return (entry: AuditEntry, { key }) =>
       new Promise((resolve, reject) => {
         const { time, dice, journal } = this.#world;
-        const fate = this.#fates.shift() ?? 'done';
+        // In a moment of its own: what is under way in this one would go on in a dead process.
+        if (this.#kills(entry.todo.id)) return process.after(dice.between(0, 10), () => process.die());
+        const fate = this.isAway ? 'refused' : (this.#fates.shift() ?? 'done');
         if (fate !== 'done') journal.note(process.name, `the audit of ${key} will be ${fate}`);
         // Once it is sent it arrives, whether or not its sender lives.
-        time.in(dice.between(0, 10), () => {
+        return time.in(dice.between(0, 10), () => {
           if (fate !== 'refused' && typeof fate !== 'number')
             this.#world.ledger.enter({ call: 'sendAudit', run: entry.todo.id, key });
           const delay = fate === 'slow' ? dice.between(callTimeout, 3 * callTimeout) : dice.between(0, 20);

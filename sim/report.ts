@@ -5,9 +5,20 @@ import type { Sum } from './simulation.ts';
 /** How many lines of a timeline are shown. */
 const shownAtEachEnd = 100;
 
-/** `12,500 histories, 174,000 transitions, 310 histories/s` */
-export const progressLine = ({ histories, transitions, elapsed }: Sum): string =>
-  `${whole(histories)} histories, ${whole(transitions)} transitions, ${whole((histories / elapsed) * 1000)} histories/s`;
+/** `12,500 histories, 105,000 transitions; 2,310 histories/s, 19,400 transitions/s` */
+export const progressLine = ({ histories, transitions, elapsed }: Sum): string => {
+  const perSecond = (count: number) => whole((count / elapsed) * 1000);
+  return (
+    `${whole(histories)} histories, ${whole(transitions)} transitions; ` +
+    `${perSecond(histories)} histories/s, ${perSecond(transitions)} transitions/s`
+  );
+};
+
+/** `1,204 done, 103 failed, 41 cancelled` */
+export const countsLine = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([what, count]) => `${whole(count)} ${what}`)
+    .join(', ');
 
 /** What broke, how, and how to see it again. */
 export const failureLines = ({ seed, path, after, scenario, violations, lines }: Failure): string[] => [

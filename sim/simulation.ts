@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Worker as Thread } from 'node:worker_threads';
+import { milestones, noneReached } from './milestones.ts';
+import type { Reached } from './milestones.ts';
 import type { Batch, BatchResult, Failure } from './batch.ts';
 
 export type SimulationOptions = {
@@ -21,6 +23,7 @@ export type Sum = {
   /** In ms. */
   elapsed: number;
   readonly ended: Record<string, number>;
+  readonly reached: Reached;
 };
 
 export type SimulationResult = Sum & {
@@ -37,7 +40,7 @@ export const simulate = async (options: SimulationOptions): Promise<SimulationRe
   const { jobs, onProgress } = options;
   const began = performance.now();
   const batches = batchesOf(options);
-  const sum: Sum = { histories: 0, transitions: 0, elapsed: 0, ended: {} };
+  const sum: Sum = { histories: 0, transitions: 0, elapsed: 0, ended: {}, reached: noneReached() };
   const hashes = new Map<number, string>();
   let failure: Failure | undefined;
   const isOver = () =>
@@ -78,10 +81,11 @@ const ask = (thread: Thread, batch: Batch): Promise<BatchResult> =>
     thread.postMessage(batch);
   });
 
-const add = (sum: Sum, { histories, transitions, ended }: BatchResult): void => {
+const add = (sum: Sum, { histories, transitions, ended, reached }: BatchResult): void => {
   sum.histories += histories;
   sum.transitions += transitions;
   for (const [status, count] of Object.entries(ended)) sum.ended[status] = (sum.ended[status] ?? 0) + count;
+  for (const milestone of milestones) sum.reached[milestone] += reached[milestone];
 };
 
 const inOrder = (hashes: ReadonlyMap<number, string>): string => {

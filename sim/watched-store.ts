@@ -11,6 +11,7 @@ import type {
   WorkerStore,
 } from '../src/store/store.ts';
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import type { Milestone } from './milestones.ts';
 import type { Process } from './process.ts';
 import { pause } from '../src/worker/scheduler.ts';
 import type { World } from './world.ts';
@@ -51,6 +52,7 @@ export class WatchedStore implements WorkerStore {
 
   async join(worker: string): Promise<void> {
     await this.#do(() => this.#store.join(worker));
+    this.#process.isMember = true;
     this.#note('holds a lease');
   }
 
@@ -60,7 +62,7 @@ export class WatchedStore implements WorkerStore {
       this.#world.watchLeases();
       return result;
     });
-    if (!renewed.held) this.#note('was taken for dead');
+    if (!renewed.held) this.#note('was taken for dead', 'lost lease');
     return renewed;
   }
 
@@ -110,6 +112,7 @@ export class WatchedStore implements WorkerStore {
   }
 
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
+    if (outages.length > 0) this.#world.journal.reached.add('open circuit');
     return this.#do(() => this.#store.noteOutages(worker, outages));
   }
 
@@ -124,6 +127,7 @@ export class WatchedStore implements WorkerStore {
   async #do<T>(act: () => Promise<T>): Promise<T> {
     const { dice, disk } = this.#world;
     await pause(this.#process, dice.between(0, slowest));
+    if (disk.isFull) this.#world.journal.reached.add('full disk');
     if (disk.isFull) throw new DatabaseError('unavailable', 'the disk is full');
     const before = disk.writes;
     const done = act();
@@ -143,7 +147,9 @@ export class WatchedStore implements WorkerStore {
     const { run, expected, transitions } = change;
     const steps = transitions.map(({ event, to }) => `${event} → ${to}`).join(', ');
     this.#note(`${outcome.type} ${run.id} #${run.seq}: ${steps}`);
+    if (outcome.type === 'conflict') this.#world.journal.reached.add('late write');
     if (outcome.type !== 'committed') return;
+    if (transitions.at(-1)!.event === 'fail') this.#seeFailure(run.id);
     this.#world.transitions += transitions.length;
     const isOwn = before ? before.owner === worker && before.seq === expected : expected === null && isLeased;
     if (!isOwn)
@@ -162,6 +168,13 @@ export class WatchedStore implements WorkerStore {
   ): void {
     if (type === 'claimed' && !redelivered && owner !== null && owner !== this.#process.name)
       this.#world.journal.violate(`theft: ${this.#process.name} took ${id} from ${owner}, which holds it`);
+  }
+
+  /** A run fails by itself only when it takes one worker down after the other. */
+  #seeFailure(run: string): void {
+    const { journal, receiver } = this.#world;
+    if (receiver.wasPoisonous(run)) journal.reached.add('poison run');
+    else journal.violate(`blamed: ${run} failed for deaths that were not its doing`);
   }
 
   #seeTimer(run: string, due: number | null): void {
@@ -185,10 +198,10 @@ export class WatchedStore implements WorkerStore {
 
   #take(run: string, what: string): void {
     this.#since.set(run, this.#world.time.now);
-    this.#note(what);
+    this.#note(what, 'takeover');
   }
 
-  #note(what: string): void {
-    this.#world.journal.note(this.#process.name, what);
+  #note(what: string, milestone?: Milestone): void {
+    this.#world.journal.note(this.#process.name, what, milestone);
   }
 }
