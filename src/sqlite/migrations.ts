@@ -39,7 +39,8 @@ const migrations = [
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX runs_unowned ON runs (resumes) WHERE status = 'active' AND owner IS NULL;
+  CREATE INDEX runs_unowned ON runs (due_at) WHERE status = 'active' AND owner IS NULL;
+  CREATE INDEX runs_unowned_since ON runs (updated_at) WHERE status = 'active' AND owner IS NULL;
   CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
   CREATE INDEX runs_evicted ON runs (evicted_from) WHERE evicted_from IS NOT NULL;
   CREATE INDEX runs_census ON runs (status, state, machine, version, updated_at);

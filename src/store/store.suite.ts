@@ -149,6 +149,46 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
       });
     });
 
+    /** Its audit was refused, and is tried again `due` ms from now. */
+    const commitWait = async (
+      run: Run,
+      { due, updated = 0, release = false }: { due: number; updated?: number; release?: boolean },
+    ): Promise<Run> => {
+      const change = stepOf(run, answerTo(machine, run, error('away')));
+      const now = Date.now();
+      const waiting = { ...change.run, dueAt: now + due, updatedAt: now + updated };
+      expect(await commitOne('a', { ...change, run: waiting, release })).toBe('committed');
+      return waiting;
+    };
+
+    describe('a run that its worker let go of because it waits', () => {
+      const claimR1 = async () => (await store.claim('b', refs, [{ id: 'r1', redelivered: false }]))[0]!.type;
+
+      test('is in nobody’s hands until it is nearly due', async () => {
+        const [run] = await create('a', 'r1');
+        await commitWait(run!, { due: 60_000, release: true });
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+        expect(await claimR1()).toBe('busy');
+        await under.kill('a');
+        await store.renew('b');
+        expect(await store.resume('b', refs, 10)).toEqual([]);
+      });
+
+      test.each([1000, -1000])('is taken up when it is due in %i ms', async (due) => {
+        const [one, two] = await create('a', 'r1', 'r2');
+        await commitWait(one!, { due, release: true });
+        const waiting = await commitWait(two!, { due, release: true });
+        expect(await claimR1()).toBe('claimed');
+        expect((await store.resume('b', refs, 10)).map((resumed) => resumed.run)).toEqual([waiting]);
+      });
+
+      test('is taken up when the clock was set back, and waits no longer than it was meant to', async () => {
+        const [run] = await create('a', 'r1');
+        await commitWait(run!, { due: 3_660_000, updated: 3_600_000, release: true });
+        expect(await store.resume('b', refs, 10)).toHaveLength(1);
+      });
+    });
+
     describe('a run that takes its worker down', () => {
       const die = async (worker: string) => {
         await store.join(worker);
@@ -186,11 +226,19 @@ export const describeStore = (name: string, open: () => Promise<StoreUnderTest>)
 
       test('is not counted while it only waits', async () => {
         const [run] = await create('a', 'r1');
-        await commitOne('a', stepOf(run!, answerTo(machine, run!, error('away'))));
+        await commitWait(run!, { due: 2000 });
         await under.kill('a');
         await store.renew('b');
         expect((await die('c'))[0]!.resumes).toBe(0);
         expect((await die('d'))[0]!.resumes).toBe(0);
+      });
+
+      test('is counted once it is due', async () => {
+        const [run] = await create('a', 'r1');
+        await commitWait(run!, { due: -1 });
+        await under.kill('a');
+        await store.renew('b');
+        expect((await die('c'))[0]!.resumes).toBe(1);
       });
 
       test('is not counted when its worker left in good order', async () => {

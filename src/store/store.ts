@@ -4,8 +4,11 @@
  */
 import type { FinalStatus, Run, Status, Step, Transition } from '../engine/run.ts';
 
-/** A step to be committed: on top of record number `expected`, or as a new run where that is null. */
-export type Change = Step & { readonly expected: number | null };
+/**
+ * A step to be committed: on top of record number `expected`, or as a new run where that is null. With `release` its
+ * worker lets go of the run, which waits for long: whoever looks when it is nearly due takes it up.
+ */
+export type Change = Step & { readonly expected: number | null; readonly release?: boolean };
 
 /**
  * - `conflict`: the run is not at `expected` or not this worker's any more (or exists already): let go of it.
@@ -17,7 +20,7 @@ export type Outcome = { type: 'committed' } | { type: 'conflict' } | { type: 're
 export type Claim =
   | ({ readonly type: 'claimed' } & Resumed)
   | { readonly type: 'final'; readonly run: Run }
-  /** A living worker runs it, or only another one can, or it is a suspect and resumes on its own. */
+  /** A living worker runs it, or only another one can, or it waits or is a suspect and resumes on its own. */
   | { readonly type: 'busy'; readonly fingerprint: string; readonly input: string }
   | { readonly type: 'unknown' };
 
@@ -63,13 +66,13 @@ export interface WorkerStore {
   /** Gives everything back, at once. */
   leave(worker: string): Promise<void>;
   /**
-   * Claims unfinished runs of `refs` that nobody holds. A run that took its worker down `suspectAfter` times
-   * in a row is a suspect: suspects come one at a time, after all others, with their `resumes`.
+   * Claims unfinished runs of `refs` that nobody holds and that are due, or nearly. A run that took its worker down
+   * `suspectAfter` times in a row is a suspect: suspects come one at a time, after all others, with their `resumes`.
    */
   resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]>;
   /**
-   * Claims the runs that deliveries ask for, if they are of `refs`. A redelivered message voids the lease of
-   * whoever held its run.
+   * Claims the runs that deliveries ask for, if they are of `refs` and do not wait for long. A redelivered message
+   * voids the lease of whoever held its run.
    */
   claim(
     worker: string,
@@ -96,6 +99,13 @@ export type Resumed = { readonly run: Run; readonly resumes: number };
 
 /** A run that was resumed this often without a transition is taken up alone. */
 export const suspectAfter = 2;
+
+/** A run that waits longer than this (ms) is in nobody's hands: its timer is in the store, and so may a million be. */
+export const longWait = 3000;
+
+/** True for a run that goes on by itself, but not soon. A clock that was set back since makes no wait longer. */
+export const waitsLong = ({ dueAt, updatedAt }: Pick<Run, 'dueAt' | 'updatedAt'>, now: number): boolean =>
+  dueAt !== null && dueAt - Math.max(now, updatedAt) > longWait;
 
 export type ListFilter = {
   readonly state?: string | undefined;

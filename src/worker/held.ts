@@ -5,11 +5,9 @@ import type { Incident, Run } from '../engine/run.ts';
 import type { Calls, OngoingCall } from './calls.ts';
 import type { Log } from './log.ts';
 import type { DeliveryMail } from './mail.ts';
+import { waitsLong } from '../store/store.ts';
 import type { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
-
-/** A run that waits longer than this (ms) lets go of its deliveries at once. */
-const longWaitMs = 3000;
 
 /** A run in this worker's hands: its last committed record, and all that goes on for it. */
 export class Held {
@@ -41,7 +39,7 @@ export class Held {
   /** It goes on by itself, but not soon: its deliveries need not stay in hand. */
   waitsLong(now: number): boolean {
     const { dueAt } = this.run;
-    if (dueAt !== null) return dueAt - now > longWaitMs;
+    if (dueAt !== null) return waitsLong(this.run, now);
     return this.#calls.values().some((call) => call.isHeldUp());
   }
 

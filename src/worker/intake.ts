@@ -3,8 +3,9 @@ import { messageOf } from '../engine/errors.ts';
 import { fingerprint, keyProblem } from '../engine/identity.ts';
 import type { Machine } from '../engine/machine.ts';
 import type { Registry } from '../machines/registry.ts';
-import type { Message } from '../queue/queue.ts';
+import type { Message, Queue } from '../queue/queue.ts';
 import { maxBodyBytes } from '../queue/queue.ts';
+import type { Mail } from './mail.ts';
 
 /** A message that can become a run. */
 export type Request = {
@@ -41,6 +42,22 @@ export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry):
     // No UTF-8, no JSON, nested too deeply, or a transform of the schema throws.
     return refused(`the input cannot be read: ${messageOf(error)}`);
   }
+};
+
+/** The runs that deliveries name and this worker does not hold, and whether whoever holds one is known to be gone. */
+export const askedFor = (
+  mail: readonly Mail[],
+  held: ReadonlyMap<string, unknown>,
+  { holdsByLease }: Pick<Queue, 'holdsByLease'>,
+): { id: string; redelivered: boolean }[] => {
+  const asked = new Map<string, boolean>();
+  for (const item of mail) {
+    if (item.type !== 'delivery' || held.has(item.request.id)) continue;
+    const { delivery, again, request } = item;
+    const provesLoss = delivery.redelivered && !again && !holdsByLease;
+    asked.set(request.id, provesLoss || (asked.get(request.id) ?? false));
+  }
+  return [...asked].map(([id, redelivered]) => ({ id, redelivered }));
 };
 
 /** `title: is empty; color: is not a known field` */

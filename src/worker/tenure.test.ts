@@ -19,7 +19,7 @@ test('however often others change the store, what a tick does is done once in it
   } as Partial<WorkerStore> as WorkerStore;
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const scheduler = { ...eventLoop, monotonic: () => now };
-  const ignored = { onResumed() {}, onEvicted() {}, onLost() {}, onGone() {} };
+  const ignored = { onResumed() {}, onEvicted() {}, onLost() {}, onGone() {}, room: () => Infinity };
   const settled = async () => {};
   const tenure = new Tenure({ ...ignored, store, worker: 'w', refs: [], log, scheduler, onTick, settled });
   await tenure.begin();

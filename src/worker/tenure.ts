@@ -26,6 +26,8 @@ export type TenureOptions = {
   /** The store is gone for good. */
   readonly onGone: (error: unknown) => void;
   readonly onTick: () => void;
+  /** How many more runs the worker can take up now. */
+  readonly room: () => number;
   /** Resolves when the worker has dealt with what was resumed. */
   readonly settled: () => Promise<void>;
 };
@@ -37,6 +39,8 @@ export class Tenure {
   #tickedAt = -Infinity;
   #fails = false;
   #suspect: string | undefined;
+  /** There may be more to take up than there was room for. */
+  #isFull = false;
   #wake = Promise.withResolvers<void>();
   #watching: Promise<void> | undefined;
   #stopped = false;
@@ -64,6 +68,11 @@ export class Tenure {
     if (run !== this.#suspect) return;
     this.#suspect = undefined;
     this.#wake.resolve();
+  }
+
+  /** Runs have ended: where there were more of them, the worker need not wait for a tick. */
+  roomMade(): void {
+    if (this.#isFull && this.#options.room() >= pageSize) this.#wake.resolve();
   }
 
   /** Looks at every tick, and sooner when another process gave a run back or a person put one to a step. */
@@ -113,8 +122,10 @@ export class Tenure {
   }
 
   async #resume(): Promise<void> {
-    const { store, worker, refs, log, onResumed, settled } = this.#options;
+    const { store, worker, refs, log, onResumed, room, settled } = this.#options;
     for (let page = pageSize; page === pageSize && !this.#stopped;) {
+      this.#isFull = room() < pageSize;
+      if (this.#isFull) return;
       const resumed = await store.resume(worker, refs, pageSize);
       // Suspects come one at a time: the next one need not wait for a tick, but for this one's transition.
       this.#suspect = resumed.find(({ resumes }) => resumes > suspectAfter)?.run.id ?? this.#suspect;

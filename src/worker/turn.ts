@@ -10,6 +10,7 @@ import type { Clock, Incident, Run, Step } from '../engine/run.ts';
 import { refOf } from '../engine/run.ts';
 import type { Registry } from '../machines/registry.ts';
 import type { Delivery } from '../queue/queue.ts';
+import { waitsLong } from '../store/store.ts';
 import type { Change, Claim, Resumed } from '../store/store.ts';
 import type { Request } from './intake.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
@@ -60,9 +61,12 @@ export class Turn {
 
   /** What the store is to commit. */
   changes(): { draft: Draft; change: Change }[] {
-    return [...this.drafts.values()].flatMap((draft) =>
-      draft.step ? [{ draft, change: { ...draft.step, expected: draft.base?.seq ?? null } }] : [],
-    );
+    const now = this.#context.clock.now();
+    return [...this.drafts.values()].flatMap((draft) => {
+      const { step, base } = draft;
+      if (!step) return [];
+      return [{ draft, change: { ...step, expected: base?.seq ?? null, release: waitsLong(step.run, now) } }];
+    });
   }
 
   #deliver(mail: DeliveryMail): void {

@@ -11,6 +11,9 @@ const holdMs = 60_000;
 /** The same while every place is taken and others wait for one. */
 const crowdedHoldMs = 2000;
 
+/** How many runs beside those whose messages are in hand a worker takes up from the store at once. */
+const mostTakenUp = 2000;
+
 type UpkeepOptions = PruningOptions & {
   readonly id: string;
   readonly store: Pick<WorkerStore, 'noteOutages' | 'spare'>;
@@ -38,6 +41,12 @@ export class Upkeep {
     Promise.all([this.#noteOutages(), this.#spareIdle()]).catch((error: unknown) =>
       this.#options.log.debug({ error: messageOf(error) }, 'what a tick had to write could not be written'),
     );
+  }
+
+  /** How many more runs can be taken up. Those whose receiver is away keep it from nobody who can go on. */
+  room(): number {
+    const heldUp = this.#calls.outages().reduce((sum, { waiting }) => sum + waiting, 0);
+    return mostTakenUp + this.#options.concurrency - (this.#held.size - heldUp);
   }
 
   stop(): Promise<void> {

@@ -255,9 +255,9 @@ describe('a delivery', () => {
     await see('later');
   });
 
-  test('of a run that waits long is handed back, and the run goes on', async () => {
+  test('of a run that waits long is handed back with it, and the run goes on when it is due', async () => {
     let calls = 0;
-    const { deliver, see, store, whats } = await begin({
+    const { deliver, see, store, whats, worker } = await begin({
       sendAudit: async () => {
         calls += 1;
         if (calls === 1) throw new TransientError('busy', { retryAfter: 3500 });
@@ -266,7 +266,13 @@ describe('a delivery', () => {
     });
     deliver('r1', milk);
     await see('later');
+    expect(worker.inHand).toBe(0);
+    const { dueAt } = (await store.get('r1'))!;
+    deliver('r1', milk); // a lap later, and early
+    await see('later', 2);
     await see('audit', 2);
+    expect(Date.now()).toBeGreaterThanOrEqual(dueAt!);
+    expect(Date.now()).toBeLessThan(dueAt! + 500);
     await vi.waitFor(async () => expect((await store.get('r1'))!.status).toBe('done'), { timeout: 5000 });
     expect(whats()).not.toContain('ack');
   });
@@ -627,6 +633,21 @@ describe('a lease', () => {
     expect(await store.get('r1')).toMatchObject({ status: 'done' });
   });
 });
+
+test('no more runs are taken up from the store at once than fit into a hand, and all of them end', async () => {
+  const { perform, end } = endless();
+  const { worker, others, db, store } = await begin({ sendAlert: perform }, { concurrency: 10 });
+  const count = 2600;
+  await others(...Array.from({ length: count }, (_, index) => `r${index}`));
+  await db.write(() => db.run("DELETE FROM workers WHERE id = 'other'"));
+  await vi.waitFor(() => expect(worker.inHand).toBeGreaterThan(1000), { timeout: 5000 });
+  const owned = () => db.get<{ runs: number }>("SELECT count(*) AS runs FROM runs WHERE owner = 'w'")!.runs;
+  await new Promise((resolve) => setTimeout(resolve, 1200)); // another look
+  expect(owned()).toBeLessThanOrEqual(2010);
+  end();
+  const isDone = async () => expect(await store.list({ status: 'done', limit: count })).toHaveLength(count);
+  await vi.waitFor(isDone, { timeout: 20_000, interval: 200 });
+}, 30_000);
 
 test('suspects are resumed one after the other, without waiting for a tick', async () => {
   const { store, db, others, see } = await begin();

@@ -4,7 +4,7 @@
  * is the same with the records that the store holds.
  */
 import { isFinal, refOf } from '../engine/run.ts';
-import type { Clock, Incident } from '../engine/run.ts';
+import type { Clock, Incident, Run } from '../engine/run.ts';
 import { messageOf } from '../engine/errors.ts';
 import { defaultRetry } from '../engine/retry.ts';
 import type { Registry } from '../machines/registry.ts';
@@ -14,7 +14,7 @@ import type { Change, Claim, Outcome, WorkerStore } from '../store/store.ts';
 import { Calls } from './calls.ts';
 import type { Probing } from './circuit.ts';
 import { Held } from './held.ts';
-import { takeIn } from './intake.ts';
+import { askedFor, takeIn } from './intake.ts';
 import type { Log } from './log.ts';
 import { brokenOff } from './mail.ts';
 import type { DeliveryMail, Draft, Mail } from './mail.ts';
@@ -95,6 +95,7 @@ export class Worker {
       onLost: () => this.#letGoOfAll(),
       onGone: (error) => this.#break(error),
       onTick: () => this.#upkeep.tick(),
+      room: () => this.#upkeep.room(),
       settled: () => this.#seen(),
     });
   }
@@ -198,38 +199,29 @@ export class Worker {
 
   /** Asks the store about the runs that deliveries name and this worker does not hold. */
   async #claim(mail: Mail[]): Promise<Map<string, Claim>> {
-    const wanted = new Map<string, { id: string; redelivered: boolean }>();
-    for (const item of mail) {
-      if (item.type !== 'delivery' || this.#held.has(item.request.id)) continue;
-      const { id } = item.request;
-      const redelivered = this.#provesLoss(item) || (wanted.get(id)?.redelivered ?? false);
-      wanted.set(id, { id, redelivered });
-    }
-    if (wanted.size === 0) return new Map();
-    const asked = [...wanted.values()];
-    const { store, id: worker } = this.#options;
+    const { store, queue, id: worker } = this.#options;
+    const asked = askedFor(mail, this.#held, queue);
+    if (asked.length === 0) return new Map();
     const claims = await store.claim(worker, this.#refs, asked);
     return new Map(asked.map(({ id }, index) => [id, claims[index]!]));
   }
 
-  #provesLoss({ delivery, again }: DeliveryMail): boolean {
-    return delivery.redelivered && !again && !this.#options.queue.holdsByLease;
-  }
-
   /** After the commit: the world follows the records. */
   #act(turn: Turn, changes: { draft: Draft; change: Change }[], outcomes: Outcome[]): void {
-    const refused = new Set<string>();
-    for (const [index, { draft }] of changes.entries()) {
+    const gone = new Set<string>();
+    for (const [index, { draft, change }] of changes.entries()) {
       const outcome = outcomes[index]!;
       this.#tenure.moved(draft.id);
-      if (outcome.type === 'committed') continue;
-      refused.add(draft.id);
-      if (outcome.type === 'conflict') this.#letGo(draft.id, draft.deliveries);
+      if (outcome.type === 'committed' && !change.release) continue;
+      gone.add(draft.id);
+      if (outcome.type === 'committed') this.#putDown(draft);
+      else if (outcome.type === 'conflict') this.#letGo(draft.id, draft.deliveries);
       else this.#reject(draft, outcome.error);
     }
-    for (const draft of turn.drafts.values()) if (!refused.has(draft.id)) this.#keep(draft);
+    for (const draft of turn.drafts.values()) if (!gone.has(draft.id)) this.#keep(draft);
     for (const id of turn.evicted) this.#letGo(id, []);
     for (const { delivery, settlement } of turn.settlements) settle(delivery, settlement, this.#options.log);
+    this.#tenure.roomMade();
   }
 
   /** The run fails for it, in the next turn. Where even that is refused, the store is given time to mend. */
@@ -255,10 +247,10 @@ export class Worker {
   /** Takes the record as it was committed, and makes what goes on follow it. */
   #follow({ id, machine, base, step, deliveries, inDoubt }: Draft): void {
     const run = step?.run ?? base!;
+    if (isFinal(run)) return this.#finish(run, deliveries);
     const held = this.#held.get(id) ?? new Held(machine, run, this.#options.scheduler);
     held.run = run;
     held.deliveries.push(...deliveries);
-    if (isFinal(run)) return this.#finish(held);
     this.#held.set(id, held);
     const now = this.#options.clock.now();
     const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
@@ -269,22 +261,31 @@ export class Worker {
   }
 
   /** The only place where a delivery of a run is acked: after the commit that made the run final. */
-  #finish(held: Held): void {
-    held.stop();
-    this.#held.delete(held.run.id);
-    for (const { delivery } of held.deliveries) settle(delivery, { how: 'ack' }, this.#options.log);
-    const { id, status, state, reason } = held.run;
-    if (status === 'failed')
-      this.#options.log.warn({ run: id, machine: refOf(held.run), reason }, 'run failed');
-    else this.#options.log.debug({ run: id, state }, 'run final');
+  #finish(run: Run, deliveries: readonly DeliveryMail[]): void {
+    const { log } = this.#options;
+    const { id, status, state, reason } = run;
+    for (const { delivery } of this.#drop(id, deliveries)) settle(delivery, { how: 'ack' }, log);
+    if (status === 'failed') log.warn({ run: id, machine: refOf(run), reason }, 'run failed');
+    else log.debug({ run: id, state }, 'run final');
+  }
+
+  /** It waits in the store, which holds its timer; its message comes back later and finds it final, or waits again. */
+  #putDown({ id, deliveries }: Draft): void {
+    const { log } = this.#options;
+    for (const { delivery } of this.#drop(id, deliveries)) settle(delivery, { how: 'later' }, log);
   }
 
   /** Another worker or a person has the run: its deliveries are looked at anew. */
   #letGo(id: string, deliveries: readonly DeliveryMail[]): void {
+    for (const mail of this.#drop(id, deliveries)) this.#post({ ...mail, again: true });
+  }
+
+  /** Nothing goes on for the run here any more. Returns its deliveries, which are still in hand. */
+  #drop(id: string, deliveries: readonly DeliveryMail[]): DeliveryMail[] {
     const held = this.#held.get(id);
     held?.stop();
     this.#held.delete(id);
-    for (const mail of [...(held?.deliveries ?? []), ...deliveries]) this.#post({ ...mail, again: true });
+    return [...(held?.deliveries ?? []), ...deliveries];
   }
 
   #letGoOfAll(): void {

@@ -34,8 +34,8 @@ export const commitOwn = (db: Database, worker: string, change: Change): Outcome
 };
 
 const commitHeld = (db: Database, worker: string, change: Change): Outcome =>
-  commitChange(db, change, ({ run, expected }) => {
-    const owner = isFinal(run) ? null : worker;
+  commitChange(db, change, ({ run, expected, release }) => {
+    const owner = isFinal(run) || release ? null : worker;
     return expected === null
       ? db.run(insertRun, ...progress(run), owner, ...identity(run))
       : db.run(updateOwn, ...progress(run), owner, run.id, expected, worker);

@@ -1,5 +1,5 @@
 import type { Run, Transition } from '../../engine/run.ts';
-import { isFinal } from '../../engine/run.ts';
+import { isFinal, refOf } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { thisHost } from '../../sqlite/host.ts';
 import type { Host } from '../../sqlite/host.ts';
@@ -26,7 +26,7 @@ import type {
   Retired,
   Store,
 } from '../store.ts';
-import { suspectAfter } from '../store.ts';
+import { longWait, suspectAfter, waitsLong } from '../store.ts';
 import { commitAny, commitOwn } from './commit.ts';
 import { readOutages, writeOutages } from './outages.ts';
 import { countRetired, forgetRuns, retiredIds } from './prune.ts';
@@ -216,17 +216,19 @@ export class SqliteStore implements Store {
     if (!row || isFinal(row)) return settledClaim(row);
     // Just resumed here, or its turn failed and is taken again.
     if (row.owner === worker) return { type: 'claimed', run: toRun(row), resumes: row.resumes };
-    const isTaken = row.owner !== null && !redelivered;
-    const isKnown = refs.includes(`${row.machine}@${row.version}`);
+    const run = toRun(row);
+    const isTaken = row.owner !== null ? !redelivered : waitsLong(run, this.#now());
+    const isKnown = refs.includes(refOf(run));
     if (isTaken || !isKnown || row.resumes >= suspectAfter) {
       return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
     }
-    return { type: 'claimed', run: toRun(row), resumes: this.#own(worker, row) };
+    return { type: 'claimed', run, resumes: this.#own(worker, row) };
   }
 
   /** Returns how often the run was resumed since it last came further. One that only waits is no suspect. */
   #own(worker: string, row: RunRow): number {
-    const resumes = row.due_at === null ? row.resumes + 1 : row.resumes;
+    const waits = row.due_at !== null && row.due_at > this.#now();
+    const resumes = waits ? row.resumes : row.resumes + 1;
     this.#db.run('UPDATE runs SET owner = :worker, resumes = :resumes WHERE id = :id', {
       id: row.id,
       worker,
@@ -235,14 +237,19 @@ export class SqliteStore implements Store {
     return resumes;
   }
 
-  #unowned(condition: string, params: Record<string, unknown>): RunRow[] {
-    return this.#db.all<RunRow>(
-      `SELECT ${runColumns} FROM runs INDEXED BY runs_unowned
-       WHERE status = 'active' AND owner IS NULL AND ${condition}
-         AND machine || '@' || version IN (SELECT value FROM json_each(:refs))
-       ORDER BY resumes LIMIT :limit`,
-      params,
-    );
+  /** What waits for long is not even read: there may be a million of those. */
+  #unowned(condition: string, params: Record<string, unknown> & { limit: number }): RunRow[] {
+    const now = this.#now();
+    const rows: RunRow[] = [];
+    for (const { index, isSoon } of soon) {
+      const limit = params.limit - rows.length;
+      const sql = `
+        SELECT ${runColumns} FROM runs INDEXED BY ${index}
+        WHERE status = 'active' AND owner IS NULL AND ${isSoon} AND ${condition}
+          AND machine || '@' || version IN (SELECT value FROM json_each(:refs)) LIMIT :limit`;
+      if (limit > 0) rows.push(...this.#db.all<RunRow>(sql, { ...params, limit, now, soon: now + longWait }));
+    }
+    return rows;
   }
 
   /** Only while no other suspect runs: whoever dies next is the one. */
@@ -283,6 +290,13 @@ export class SqliteStore implements Store {
     );
   }
 }
+
+/** The unfinished runs that wait for nothing, or not for long, or since before the clock was set back. */
+const soon = [
+  { index: 'runs_unowned', isSoon: 'due_at IS NULL' },
+  { index: 'runs_unowned', isSoon: 'due_at <= :soon' },
+  { index: 'runs_unowned_since', isSoon: 'updated_at > :now AND due_at > :soon' },
+];
 
 /** Without a look at its machine, which is most of the cost where there is none. */
 const anyUnowned = `SELECT 1 FROM runs INDEXED BY runs_unowned WHERE status = 'active' AND owner IS NULL LIMIT 1`;
