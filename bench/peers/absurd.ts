@@ -6,7 +6,7 @@ import { forEach, todoOf } from './peer.ts';
 import type { Peer, Submission } from './peer.ts';
 import { countRows, openTodos } from './todos-table.ts';
 
-const worker = { concurrency: 64, batchSize: 64, pollInterval: 0.05, claimTimeout: 120 };
+const worker = { concurrency: 256, batchSize: 256, pollInterval: 0.05, claimTimeout: 120 };
 const poolSize = 20;
 const name = 'create-todo';
 
@@ -17,7 +17,7 @@ export const peer: Peer = {
   server: 'postgres',
   durability: 'PostgreSQL, fsync=on, synchronous_commit=on',
   settings: { ...worker, poolSize },
-  sources: ['https://github.com/earendil-works/absurd'],
+  sources: ['https://github.com/earendil-works/absurd/blob/main/docs/sdks/typescript.md'],
   open: async ({ serverUrl, schema, sendAlert, sendAudit }) => {
     const pool = new Pool({ connectionString: serverUrl, max: poolSize });
     const todos = await openTodos(pool);

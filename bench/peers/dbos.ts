@@ -5,7 +5,7 @@ import { forEach, todoOf } from './peer.ts';
 import type { Peer, Submission } from './peer.ts';
 import { countRows, openTodos } from './todos-table.ts';
 
-const queue = { workerConcurrency: 64, minPollingIntervalMs: 50 };
+const queue = { workerConcurrency: 256, minPollingIntervalMs: 100 };
 const config = { systemDatabasePoolSize: 20 };
 const todosPoolSize = 10;
 const quietLogger = { info: () => {}, debug: () => {}, warn: () => {}, error: () => {} };
@@ -18,7 +18,7 @@ export const peer: Peer = {
   durability: 'PostgreSQL, fsync=on, synchronous_commit=on',
   settings: { ...queue, ...config, todosPoolSize },
   sources: [
-    'https://docs.dbos.dev/typescript/tutorials/queue-tutorial',
+    'https://docs.dbos.dev/typescript/reference/queues',
     'https://docs.dbos.dev/typescript/reference/configuration',
   ],
   open: async ({ serverUrl, sendAlert, sendAudit }) => {

@@ -12,7 +12,7 @@ const worker = {
   completeJobBatchDelay: 0,
   failJobBatchDelay: 0,
 };
-const poolSize = 20;
+const poolSize = 10;
 
 export const peer: Peer = {
   title: 'graphile-worker',

@@ -4,7 +4,7 @@ import { openWorkflow } from './openworkflow.ts';
 import type { Peer } from './peer.ts';
 import { countRows, openTodos } from './todos-table.ts';
 
-const worker = { concurrency: 64 };
+const worker = { concurrency: 256 };
 const todosPoolSize = 10;
 
 export const peer: Peer = {

@@ -4,7 +4,7 @@ import { BackendSqlite } from 'openworkflow/sqlite';
 import { openWorkflow } from './openworkflow.ts';
 import type { Peer } from './peer.ts';
 
-const worker = { concurrency: 64 };
+const worker = { concurrency: 256 };
 
 export const peer: Peer = {
   title: 'OpenWorkflow on SQLite',

@@ -5,7 +5,7 @@ import { todoOf } from './peer.ts';
 import type { Peer, Submission } from './peer.ts';
 import { countRows, openTodos } from './todos-table.ts';
 
-const worker = { localConcurrency: 4, batchSize: 64, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true };
+const worker = { localConcurrency: 4, batchSize: 256, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true };
 const poolSize = 10;
 const name = 'create-todo';
 

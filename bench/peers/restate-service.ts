@@ -19,9 +19,12 @@ type Parts = Pick<Site, 'serverUrl' | 'adminUrl'> & {
   readonly finished: string;
 };
 
+/** As delivered (`restate-server --dump-config`): fewer partitions were slower. */
+export const restateDefaults = { partitions: 24, invocationsAtOnce: 1000, journalRetention: '1 day' };
+
 export const restateSources = [
+  'https://docs.restate.dev/server/configuration',
   'https://docs.restate.dev/references/server-config',
-  'https://docs.restate.dev/develop/ts/overview',
 ];
 
 export const openRestate = async (parts: Parts): Promise<Work> => {

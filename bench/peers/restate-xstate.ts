@@ -6,7 +6,7 @@ import { alertKey, alertOf, auditKey } from '../effects.ts';
 import type { Effects, Todo } from '../effects.ts';
 import { todoOf } from './peer.ts';
 import type { Peer, Submission } from './peer.ts';
-import { openRestate, restateSources } from './restate-service.ts';
+import { openRestate, restateDefaults, restateSources } from './restate-service.ts';
 
 export const peer: Peer = {
   title: '@restatedev/xstate on Restate',
@@ -14,7 +14,7 @@ export const peer: Peer = {
   packages: ['@restatedev/xstate', 'xstate', '@restatedev/restate-sdk', '@restatedev/restate-server'],
   server: 'restate',
   durability: "Restate's log, RocksDB with fsync; the todo is in the machine's snapshot",
-  settings: {},
+  settings: restateDefaults,
   sources: ['https://github.com/restatedev/xstate', ...restateSources],
   open: async ({ sendAlert, sendAudit, ...site }) =>
     openRestate({

@@ -2,7 +2,7 @@ import * as restate from '@restatedev/restate-sdk';
 import { alertKey, alertOf, auditKey } from '../effects.ts';
 import { todoOf } from './peer.ts';
 import type { Peer, Submission } from './peer.ts';
-import { openRestate, restateSources } from './restate-service.ts';
+import { openRestate, restateDefaults, restateSources } from './restate-service.ts';
 
 export const peer: Peer = {
   title: 'Restate',
@@ -10,7 +10,7 @@ export const peer: Peer = {
   packages: ['@restatedev/restate-sdk', '@restatedev/restate-server'],
   server: 'restate',
   durability: "Restate's log, RocksDB with fsync; the todo is state of a virtual object",
-  settings: {},
+  settings: restateDefaults,
   sources: restateSources,
   open: async ({ sendAlert, sendAudit, ...site }) => {
     const service = restate.object({

@@ -42,8 +42,12 @@ export const redisSettings = {
   'maxmemory-policy': 'noeviction',
 };
 
-/** In the environment, as the server reads it. fsync of its log is on as delivered; it is named to be seen. */
+/**
+ * In the environment, as the server reads it. fsync of its log is on as delivered; it is named to be seen. What is
+ * held back while the queue is filled must not time out.
+ */
 export const restateSettings = {
+  RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT: '10m',
   RESTATE_BIFROST__LOCAL__ROCKSDB_DISABLE_WAL_FSYNC: 'false',
   RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC: 'false',
 };
