@@ -38,6 +38,20 @@ export const removeWorker = (db: Database, id: string): void => {
   db.run('DELETE FROM workers WHERE id = :id', { id });
 };
 
+/** How many runs are let go of in one transaction. To let go of a hundred thousand takes seconds. */
+const buryAtOnce = 2000;
+
+/**
+ * Lets go of what a dead worker held: all of its messages, and its runs a page at a time. While it has more, it stays
+ * among the dead, and the next call goes on.
+ */
+export const buryWorker = (db: Database, id: string): void => {
+  db.run('UPDATE messages SET holder = NULL WHERE holder = :id', { id });
+  const page = 'SELECT rowid FROM runs WHERE owner = :id LIMIT :buryAtOnce';
+  const runs = db.run(`UPDATE runs SET owner = NULL WHERE rowid IN (${page})`, { id, buryAtOnce });
+  if (runs < buryAtOnce) removeWorker(db, id);
+};
+
 /** The workers that are known to be dead: their process is gone from this host, or their lease ran out. */
 export const deadWorkers = (db: Database, now: number, host: Host = thisHost): string[] =>
   db

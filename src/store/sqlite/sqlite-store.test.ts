@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { testClock, todoMachine } from '../../../test/harness/engine.ts';
 import { tempDir } from '../../../test/harness/tmp.ts';
+import { start } from '../../engine/interpreter.ts';
 import { openDatabase } from '../../sqlite/database.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { leaseMs } from '../../sqlite/workers.ts';
@@ -31,6 +33,30 @@ describeStore('the SQLite store', async () => {
       rmSync(folder, { recursive: true });
     },
   };
+});
+
+test('a dead worker’s runs are let go of a page at a time, so that the first ones need not wait for the last', async () => {
+  const db = openDatabase(join(tempDir(), 'store.db'));
+  onTestFinished(() => db.close());
+  const store = new SqliteStore(db);
+  const machine = todoMachine();
+  await store.prepare([machine]);
+  await Promise.all([store.join('a'), store.join('b')]);
+  const count = 4500;
+  const begun = Array.from({ length: count }, (_, index) => ({
+    ...start(machine, `r${index}`, { title: 'Buy milk' }, testClock()),
+    expected: null,
+  }));
+  await store.commit('a', begun);
+  await db.write(() => db.run("UPDATE workers SET expires_at = 0 WHERE id = 'a'"));
+  const takenUp: number[] = [];
+  const takeUp = async () => {
+    await store.renew('b');
+    takenUp.push((await store.resume('b', [machine.ref], count)).length);
+  };
+  for (let look = 0; look < 4; look++) await takeUp();
+  expect(takenUp).toEqual([2000, 2000, 500, 0]);
+  expect(db.all('SELECT id FROM workers')).toEqual([{ id: 'b' }]);
 });
 
 test('a lease that was taken before the clock was set back ends within a lease', async () => {

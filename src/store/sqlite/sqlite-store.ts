@@ -6,6 +6,7 @@ import type { Host } from '../../sqlite/host.ts';
 import { watchCommits } from '../../sqlite/watch.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
 import {
+  buryWorker,
   deadWorkers,
   holdsLease,
   joinWorkers,
@@ -198,7 +199,7 @@ export class SqliteStore implements Store {
 
   /** Its runs and its messages are free, and the queue of this very process may have room for them. */
   #bury(worker: string): void {
-    removeWorker(this.#db, worker);
+    buryWorker(this.#db, worker);
     this.#db.announce();
   }
 
