@@ -104,7 +104,7 @@ const growStores = async (
   const empty = await finishReally(subject, bench, real).finally(subject.close);
   checkpoint(pattern);
   const stores: Grown[] = [];
-  for (const size of sizes) {
+  for (const size of sizes.toSorted((one, other) => one - other)) {
     bench.progress(`growth: making ${whole(size)} finished runs`);
     const store = path.join(folder, `${size}.db`);
     copyFileSync(pattern, store);
@@ -112,7 +112,7 @@ const growStores = async (
     stores.push({ size, store, bytes: statSync(store).size, finished: size });
   }
   const bytes = statSync(pattern).size;
-  const largest = stores.reduce((one, other) => (other.size > one.size ? other : one));
+  const largest = stores.at(-1)!;
   const copied = (largest.bytes - bytes) / (largest.size - real);
   return {
     stores,

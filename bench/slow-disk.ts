@@ -47,7 +47,8 @@ export const slowDiskBench = defineBench<Options, Figures, Options>({
 
 const slowDisk = async (bench: Bench, options: Options): Promise<Figures> => {
   const slowSync = bench.openSlowSync();
-  const cells = measured.flatMap((name) => [0, ...options.delays].map((delay): Cell => ({ name, delay })));
+  const delays = [0, ...options.delays.toSorted((one, other) => one - other)];
+  const cells = measured.flatMap((name) => delays.map((delay): Cell => ({ name, delay })));
   const found = new Map(cells.map((cell) => [cell, [] as Flow[]]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const cell of inTurn(cells, round)) {

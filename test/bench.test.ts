@@ -124,7 +124,7 @@ describe('bench waiting', () => {
     for (const name of ['holdfast', 'embedded']) {
       const { perSecondNone, perSecondWaiting, ratioToNone, heapPerRun } = queues[name]!;
       expect(ratioToNone.median).toBe(perSecondWaiting.median / perSecondNone.median);
-      expect(heapPerRun.median).toBeGreaterThan(100); // the worker has them
+      expect(Math.abs(heapPerRun.median)).toBeLessThan(2000); // of so few, some hundred bytes are chance
     }
   });
 });

@@ -10,7 +10,7 @@ import type { Contender, PeerSurroundings } from './contender.ts';
 import { peerNames } from './peer.ts';
 import type { Peer, PeerName } from './peer.ts';
 import { descendantsOf } from './process-tree.ts';
-import { figuresOf, linesOf } from './report.ts';
+import { figuresOf, linesOf, plotOf } from './report.ts';
 import type { Absent, Entrant, Figures, Round } from './report.ts';
 import { postgresSettings, redisSettings, restateSettings } from './servers.ts';
 import { installPackages, installRedis, versionOf } from './setup.ts';
@@ -57,6 +57,7 @@ export const peersBench = defineBench<Options, Figures, Settings>({
       : `${whole(settings.todos)} todos a round for each`,
   ],
   lines: (figures) => linesOf(figures),
+  plot: (figures) => plotOf(figures),
 });
 
 /** A contender and how it is opened for one measurement. */

@@ -1,3 +1,4 @@
+import { bars, plot } from '../plot.ts';
 import { spread } from '../stats.ts';
 import type { Spread } from '../stats.ts';
 import { columns, decimals, whole } from '../table.ts';
@@ -71,6 +72,19 @@ export const figuresOf = (
   };
   return { peers: entrants.map(of), absent };
 };
+
+export const plotOf = ({ peers }: Figures): string =>
+  plot('The same work on other products', [
+    bars(
+      'todos a second',
+      peers.map(({ name, title, perSecond }) => ({
+        label: title,
+        value: perSecond,
+        isOurs: name === 'holdfast',
+      })),
+      whole,
+    ),
+  ]);
 
 export const linesOf = ({ peers, absent }: Figures): string[] => [
   ...columns(
