@@ -1,14 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { RemoteCall } from '../engine/definition.ts';
-import { attemptCall } from './attempt.ts';
+import { Attempt } from './attempt.ts';
 import { eventLoop } from './scheduler.ts';
 
 const call = { id: 'c', src: 'c', key: 'r1/c', attempt: 2, input: { n: 1 } };
 
+type Verify = NonNullable<RemoteCall['verify']>;
+
 /** Makes one attempt, and tells what the receiver was asked for. */
 const attempt = async (
-  verify: RemoteCall['verify'] | undefined,
-  { inDoubt = true, limit = 1000, abort = new AbortController() } = {},
+  verify: ((...asked: [...Parameters<Verify>, giveUp: () => void]) => ReturnType<Verify>) | undefined,
+  { inDoubt = true, limit = 1000 } = {},
 ) => {
   const asked: string[] = [];
   const remote: RemoteCall = {
@@ -19,12 +21,12 @@ const attempt = async (
     ...(verify && {
       verify(input: never, context) {
         asked.push(`verify ${context.key} ${JSON.stringify(input)}`);
-        return verify(input, context);
+        return verify(input, context, () => made.giveUp());
       },
     }),
   };
-  const result = await attemptCall({ remote, call, limit, inDoubt, scheduler: eventLoop }, abort);
-  return { asked, result };
+  const made = new Attempt({ remote, call, limit, inDoubt, scheduler: eventLoop });
+  return { asked, result: await made.make() };
 };
 
 const performed = { ok: true, output: 'performed', receipt: { status: 201 } };
@@ -61,14 +63,15 @@ describe('a call in doubt', () => {
   });
 
   test('that is given up while the receiver is asked is not performed', async () => {
-    const abort = new AbortController();
-    const asks: RemoteCall['verify'] = () => {
-      abort.abort();
+    let told: AbortSignal | undefined;
+    const { asked, result } = await attempt((_, { signal }, giveUp) => {
+      told = signal;
+      giveUp();
       return new Promise(() => {});
-    };
-    const { asked, result } = await attempt(asks, { abort });
+    });
     expect(asked).toEqual(['verify r1/c {"n":1}']);
     expect(result.ok).toBe(false);
+    expect(told!.aborted).toBe(true);
   });
 
   test('is performed where the receiver cannot be asked', async () => {
@@ -76,7 +79,51 @@ describe('a call in doubt', () => {
   });
 });
 
-test('a call that is not in doubt is performed at once', async () => {
-  const { asked } = await attempt(async () => ({}), { inDoubt: false });
-  expect(asked).toEqual(['perform r1/c']);
+describe('a call that is not in doubt', () => {
+  test('is performed at once', async () => {
+    const { asked } = await attempt(async () => ({}), { inDoubt: false });
+    expect(asked).toEqual(['perform r1/c']);
+  });
+
+  /** A receiver that does not heed its signal. */
+  const deaf = (limit: number) => {
+    const signals: AbortSignal[] = [];
+    const perform: RemoteCall['perform'] = (_, { signal }) => {
+      signals.push(signal);
+      return new Promise(() => {});
+    };
+    const made = new Attempt({ remote: { perform }, call, limit, inDoubt: false, scheduler: eventLoop });
+    return { made, signals };
+  };
+
+  test('ends in time, and its signal says so', async () => {
+    const { made, signals } = deaf(20);
+    const late = { ok: false, permanent: false, message: 'no answer within 20 ms' };
+    expect(await made.make()).toMatchObject(late);
+    expect(signals.map(({ reason }) => String(reason))).toEqual(['TransientError: no answer within 20 ms']);
+  });
+
+  test('ends when it is given up, and its signal says so', async () => {
+    const { made, signals } = deaf(60_000);
+    const result = made.make();
+    made.giveUp();
+    expect(await result).toMatchObject({ ok: false, permanent: false });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  test.each<[string, RemoteCall['perform']]>([
+    ['rejects', () => Promise.reject(new Error('no'))],
+    [
+      'throws',
+      () => {
+        throw new Error('no');
+      },
+    ],
+  ])('that %s fails with what it says, and leaves no timer', async (_, perform) => {
+    const cancel = vi.fn<() => void>();
+    const scheduler = { ...eventLoop, after: () => cancel };
+    const made = new Attempt({ remote: { perform }, call, limit: 1000, inDoubt: false, scheduler });
+    expect(await made.make()).toMatchObject({ ok: false, message: 'no' });
+    expect(cancel).toHaveBeenCalledOnce();
+  });
 });

@@ -3,7 +3,7 @@ import type { RemoteCall } from '../engine/definition.ts';
 import type { Call, CallResult } from '../engine/run.ts';
 import type { Scheduler } from './scheduler.ts';
 
-export type Attempt = {
+export type AttemptOptions = {
   readonly remote: RemoteCall;
   readonly call: Call;
   /** How long it may take, in ms, and how long the question whether it took effect may take before it. */
@@ -14,58 +14,74 @@ export type Attempt = {
 };
 
 /** One attempt of a call. Where it is in doubt, the receiver is asked first, and what took effect is not repeated. */
-export const attemptCall = async (attempt: Attempt, abort: AbortController): Promise<CallResult> => {
-  const known = attempt.inDoubt ? await effectOf(attempt, abort.signal) : undefined;
-  return known ?? perform(attempt, abort);
-};
+export class Attempt {
+  readonly #options: AttemptOptions;
+  #isGivenUp = false;
+  /** Ends what is under way. */
+  #end: ((reason?: Error) => void) | undefined;
 
-/** What an earlier attempt brought, or nothing: it had no effect, or nobody can tell. */
-const effectOf = async (
-  { remote, call: { key, input }, ...bounds }: Attempt,
-  given: AbortSignal,
-): Promise<CallResult | undefined> => {
-  if (!remote.verify) return undefined;
-  const asking = new AbortController();
-  given.addEventListener('abort', () => asking.abort(given.reason), { once: true });
-  try {
-    const effect = await bounded(bounds, asking, (signal) => remote.verify!(input as never, { key, signal }));
-    return effect && { ok: true, output: effect.output, receipt: { ...effect.receipt, verified: true } };
-  } catch {
-    return undefined; // the call is repeated under its key, as if there were nobody to ask
+  constructor(options: AttemptOptions) {
+    this.#options = options;
   }
-};
 
-const perform = async (
-  { remote, call: { key, attempt, input }, ...bounds }: Attempt,
-  abort: AbortController,
-): Promise<CallResult> => {
-  if (abort.signal.aborted) return failure(abort.signal.reason);
-  try {
-    const { output, receipt } = await bounded(bounds, abort, (signal) =>
-      remote.perform(input as never, { key, attempt, signal }),
+  /** Once. Resolves in time, whether or not the receiver heeds its signal; it never rejects. */
+  make(): Promise<CallResult> {
+    return this.#options.inDoubt ? this.#askFirst() : this.#perform();
+  }
+
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#end?.();
+  }
+
+  async #askFirst(): Promise<CallResult> {
+    return (await this.#effect()) ?? (this.#isGivenUp ? failure('it was given up') : this.#perform());
+  }
+
+  /** What an earlier attempt brought, or nothing: it had no effect, or nobody can tell. */
+  async #effect(): Promise<CallResult | undefined> {
+    const { remote, call } = this.#options;
+    if (!remote.verify) return undefined;
+    const { key, input } = call;
+    try {
+      const effect = await this.#bounded((signal) => remote.verify!(input as never, { key, signal }));
+      return effect && { ok: true, output: effect.output, receipt: { ...effect.receipt, verified: true } };
+    } catch {
+      return undefined; // the call is repeated under its key, as if there were nobody to ask
+    }
+  }
+
+  #perform(): Promise<CallResult> {
+    const { remote, call } = this.#options;
+    const { key, attempt, input } = call;
+    return this.#bounded((signal) => remote.perform(input as never, { key, attempt, signal })).then(
+      ({ output, receipt }) => ({ ok: true, output, receipt }),
+      failure,
     );
-    return { ok: true, output, receipt };
-  } catch (error) {
-    // A client that heeds the signal rejects with an error of its own.
-    return failure(abort.signal.aborted ? abort.signal.reason : error);
   }
-};
 
-/** Rejects when `work` takes longer than `limit` ms or is aborted, whether or not it heeds its signal. */
-const bounded = async <T>(
-  { limit, scheduler }: Pick<Attempt, 'limit' | 'scheduler'>,
-  abort: AbortController,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> => {
-  const { signal } = abort;
-  const late = () => abort.abort(new TransientError(`no answer within ${limit} ms`));
-  const inTime = scheduler.after(limit, late);
-  const given = Promise.withResolvers<never>();
-  given.promise.catch(() => {}); // `work` may throw before anyone waits for it
-  signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
-  try {
-    return await Promise.race([work(signal), given.promise]);
-  } finally {
-    inTime();
+  /** Rejects when `work` takes longer than the limit or is given up: at once, and not when `work` does. */
+  #bounded<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { limit, scheduler } = this.#options;
+    return new Promise((resolve, reject) => {
+      const abort = new AbortController();
+      // No listener of the signal: with its promise it is a quarter of what a call in flight has in memory.
+      const end = (reason?: Error) => {
+        abort.abort(reason);
+        reject(abort.signal.reason as Error);
+      };
+      const inTime = scheduler.after(limit, () => end(new TransientError(`no answer within ${limit} ms`)));
+      this.#end = end;
+      Promise.try(work, abort.signal).then(
+        (value) => {
+          inTime();
+          resolve(value);
+        },
+        (error: unknown) => {
+          inTime();
+          reject(error);
+        },
+      );
+    });
   }
-};
+}

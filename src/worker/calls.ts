@@ -1,7 +1,7 @@
 import type { RemoteCall } from '../engine/definition.ts';
 import type { Call, CallResult, Clock, Incident } from '../engine/run.ts';
 import type { Outage } from '../store/store.ts';
-import { attemptCall } from './attempt.ts';
+import { Attempt } from './attempt.ts';
 import { Circuit } from './circuit.ts';
 import type { Probing } from './circuit.ts';
 import type { Log } from './log.ts';
@@ -25,6 +25,7 @@ export type WantedCall = {
 
 /** A call that was started or waits for its place. */
 export type OngoingCall = {
+  readonly id: string;
   readonly attempt: number;
   hasBegun(): boolean;
   /** It has not begun, because its receiver is away. */
@@ -62,7 +63,8 @@ type Kind = {
 export class Calls {
   readonly #options: CallsOptions;
   readonly #kinds = new Map<string, Kind>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #ended = Promise.withResolvers<void>();
+  #running = 0;
   #closed = false;
 
   constructor(options: CallsOptions) {
@@ -88,7 +90,7 @@ export class Calls {
   async close(): Promise<void> {
     this.#closed = true;
     for (const { circuit } of this.#kinds.values()) circuit.close();
-    await Promise.allSettled(this.#running);
+    if (this.#running > 0) await this.#ended.promise;
   }
 
   #kind({ machine, call: { src } }: WantedCall): Kind {
@@ -113,19 +115,22 @@ export class Calls {
       const place = takeFirst(kind);
       if (!place) return;
       kind.running += 1;
-      const run = this.#pass(kind, place).finally(() => {
-        kind.running -= 1;
-        this.#running.delete(run);
-        this.#fill(kind);
-      });
-      this.#running.add(run);
+      this.#running += 1;
+      void this.#pass(kind, place);
     }
   }
 
-  async #pass({ circuit }: Kind, place: Place): Promise<void> {
-    const ticket = circuit.begin();
-    const result = await place.perform(this.#options);
-    await circuit.end(ticket, place.key, result);
+  async #pass(kind: Kind, place: Place): Promise<void> {
+    try {
+      const ticket = kind.circuit.begin();
+      const result = await place.perform(this.#options);
+      await kind.circuit.end(ticket, place.key, result);
+    } finally {
+      kind.running -= 1;
+      this.#running -= 1;
+      this.#fill(kind);
+      if (this.#closed && this.#running === 0) this.#ended.resolve();
+    }
   }
 }
 
@@ -142,7 +147,7 @@ class Place implements OngoingCall {
   readonly #wanted: WantedCall;
   readonly #kind: Kind;
   #isCancelled = false;
-  #abort: AbortController | undefined;
+  #attempt: Attempt | undefined;
 
   constructor(wanted: WantedCall, kind: Kind) {
     this.#wanted = wanted;
@@ -151,6 +156,10 @@ class Place implements OngoingCall {
 
   get key(): string {
     return this.#wanted.call.key;
+  }
+
+  get id(): string {
+    return this.#wanted.call.id;
   }
 
   get attempt(): number {
@@ -169,20 +178,17 @@ class Place implements OngoingCall {
     this.#isCancelled = true;
     this.#kind.line.delete(this);
     // An abort makes an error with a stack: 4 % of the worker, were every answered call to get one.
-    this.#abort?.abort();
+    this.#attempt?.giveUp();
   }
 
   /** Makes one attempt and tells its answer; nothing when it was cancelled meanwhile. */
   async perform({ callTimeout, scheduler }: CallsOptions): Promise<CallResult | undefined> {
     const { remote, call, input, inDoubt, answer } = this.#wanted;
     const began = scheduler.monotonic();
-    this.#abort = new AbortController();
     const limit = remote.timeout ?? callTimeout;
-    const result = await attemptCall(
-      { remote, call: { ...call, input: input() }, limit, inDoubt, scheduler },
-      this.#abort,
-    );
-    this.#abort = undefined;
+    this.#attempt = new Attempt({ remote, call: { ...call, input: input() }, limit, inDoubt, scheduler });
+    const result = await this.#attempt.make();
+    this.#attempt = undefined;
     if (this.#isCancelled) return undefined;
     const duration = Math.round((scheduler.monotonic() - began) * 1000) / 1000;
     answer({ type: 'answered', call: call.id, attempt: call.attempt, duration, result });

@@ -1,7 +1,7 @@
 import type { Machine } from '../engine/machine.ts';
 import { inputOf, wantedCalls } from '../engine/interpreter.ts';
 import { isFinal } from '../engine/run.ts';
-import type { Incident, Run } from '../engine/run.ts';
+import type { Call, Incident, Run } from '../engine/run.ts';
 import type { Calls, OngoingCall } from './calls.ts';
 import type { Log } from './log.ts';
 import type { DeliveryMail } from './mail.ts';
@@ -9,17 +9,20 @@ import { waitsLong } from '../store/store.ts';
 import type { Scheduler } from './scheduler.ts';
 import { settle } from './settle.ts';
 
+type Alarm = { readonly timer: string; readonly at: number; cancel(): void };
+
 /** A run in this worker's hands: its last committed record, and all that goes on for it. */
 export class Held {
   readonly machine: Machine;
   run: Run;
   /** They are acked when the run is final. */
-  deliveries: DeliveryMail[] = [];
+  deliveries: readonly DeliveryMail[] = [];
   /** Its resume counts against it should this worker die. */
   wasTakenUp = false;
   readonly #scheduler: Scheduler;
-  readonly #calls = new Map<string, OngoingCall>();
-  readonly #alarms = new Map<string, { at: number; cancel(): void }>();
+  // Lists of just their length: a run has one or two, and a hundred thousand may wait.
+  #calls: readonly OngoingCall[] = [];
+  #alarms: readonly Alarm[] = [];
 
   constructor(machine: Machine, run: Run, scheduler: Scheduler) {
     this.machine = machine;
@@ -40,64 +43,73 @@ export class Held {
   waitsLong(now: number): boolean {
     const { dueAt } = this.run;
     if (dueAt !== null) return waitsLong(this.run, now);
-    return this.#calls.values().some((call) => call.isHeldUp());
+    return this.#calls.some((call) => call.isHeldUp());
   }
 
   /** It was taken up from the store and has done nothing since but wait for its turn. */
   isIdle(): boolean {
-    return this.wasTakenUp && this.#calls.size > 0 && !this.#calls.values().some((call) => call.hasBegun());
+    return this.wasTakenUp && this.#calls.length > 0 && !this.#calls.some((call) => call.hasBegun());
   }
 
   /** The run goes on by itself; its message comes back later and finds it final, or waits again. */
   release(log: Log): void {
-    for (const { delivery } of this.deliveries.splice(0)) settle(delivery, { how: 'later' }, log);
+    for (const { delivery } of this.deliveries) settle(delivery, { how: 'later' }, log);
+    this.deliveries = [];
   }
 
   /** Stops everything; nothing is posted after this. */
   stop(): void {
-    for (const call of this.#calls.values()) call.cancel();
-    for (const alarm of this.#alarms.values()) alarm.cancel();
-    this.#calls.clear();
-    this.#alarms.clear();
+    for (const ongoing of [...this.#calls, ...this.#alarms]) ongoing.cancel();
+    this.#calls = [];
+    this.#alarms = [];
   }
 
   #alignCalls(calls: Calls, post: (incident: Incident) => void, inDoubt: boolean): void {
-    const wanted = new Map(wantedCalls(this.machine, this.run).map((call) => [call.id, call]));
-    for (const [id, ongoing] of this.#calls) {
-      if (wanted.get(id)?.attempt === ongoing.attempt) continue;
-      ongoing.cancel();
-      this.#calls.delete(id);
+    const wanted = wantedCalls(this.machine, this.run);
+    this.#calls = keepWanted(this.#calls, (ongoing) =>
+      wanted.some(({ id, attempt }) => id === ongoing.id && attempt === ongoing.attempt),
+    );
+    for (const call of wanted) {
+      if (this.#calls.some(({ id }) => id === call.id)) continue;
+      this.#calls = this.#calls.concat(this.#start(call, calls, post, inDoubt));
     }
-    const { run } = this;
-    for (const [id, { src, key, attempt }] of wanted) {
-      if (this.#calls.has(id)) continue;
-      this.#calls.set(
-        id,
-        calls.start({
-          machine: this.machine.id,
-          remote: this.machine.calls.get(id)!.remote!,
-          call: { id, src, key, attempt },
-          input: () => inputOf(run, id),
-          inDoubt,
-          answer: post,
-        }),
-      );
-    }
+  }
+
+  #start(
+    { id, src, key, attempt }: Call,
+    calls: Calls,
+    answer: (incident: Incident) => void,
+    inDoubt: boolean,
+  ): OngoingCall {
+    const { machine, run } = this;
+    return calls.start({
+      machine: machine.id,
+      remote: machine.calls.get(id)!.remote!,
+      call: { id, src, key, attempt },
+      input: () => inputOf(run, id),
+      inDoubt,
+      answer,
+    });
   }
 
   #alignAlarms(now: number, post: (incident: Incident) => void): void {
     const timers = isFinal(this.run) ? {} : this.run.timers;
     // A clock that was set back since makes no wait longer than it was.
     const since = Math.max(now, this.run.updatedAt);
-    for (const [timer, alarm] of this.#alarms) {
-      if (timers[timer]?.at === alarm.at) continue;
-      alarm.cancel();
-      this.#alarms.delete(timer);
-    }
+    this.#alarms = keepWanted(this.#alarms, ({ timer, at }) => timers[timer]?.at === at);
     for (const [timer, { at }] of Object.entries(timers)) {
-      if (this.#alarms.has(timer)) continue;
+      if (this.#alarms.some((alarm) => alarm.timer === timer)) continue;
       const cancel = this.#scheduler.after(at - since, () => post({ type: 'due', timer, at }));
-      this.#alarms.set(timer, { at, cancel });
+      this.#alarms = this.#alarms.concat({ timer, at, cancel });
     }
   }
 }
+
+/** Cancels what is not wanted any more. */
+const keepWanted = <Item extends { cancel(): void }>(
+  items: readonly Item[],
+  isWanted: (item: Item) => boolean,
+): readonly Item[] => {
+  for (const item of items) if (!isWanted(item)) item.cancel();
+  return items.filter(isWanted);
+};

@@ -250,7 +250,7 @@ export class Worker {
     if (isFinal(run)) return this.#finish(run, deliveries);
     const held = this.#held.get(id) ?? new Held(machine, run, this.#options.scheduler);
     held.run = run;
-    held.deliveries.push(...deliveries);
+    held.deliveries = held.deliveries.concat(deliveries);
     this.#held.set(id, held);
     const now = this.#options.clock.now();
     const post = (incident: Incident) => this.#post({ type: 'incident', run: id, incident });
