@@ -140,7 +140,7 @@ export class Crew {
         sendAudit: world.receiver.callFrom(process),
       }),
       log: silent,
-      clock: { now: () => world.time.now, random: () => world.dice.roll() },
+      clock: { now: () => world.clock.now, random: () => world.dice.roll() },
       scheduler: process,
       concurrency: this.#concurrency,
       callTimeout,

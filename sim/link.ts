@@ -125,7 +125,7 @@ export class WorkerQueue implements Pick<Queue, 'name' | 'holdsByLease' | 'consu
   consume({ worker, prefetch, onDelivery, onLost }: ConsumerOptions): { stop(): Promise<void> } {
     let stopped = false;
     const bury = (message: Parameters<typeof toDeadLetter>[1], error: string) =>
-      this.#publisher.publish(toDeadLetter(topology, message, error, this.#world.time.now));
+      this.#publisher.publish(toDeadLetter(topology, message, error, this.#world.clock.now));
     const link = new Link(this.#world, this.#process, (session, channel) => {
       const options = { declaration, prefetch, bury, onDelivery, onLost };
       const inlet = new Inlet(session, channel as unknown as AmqpChannel, options);

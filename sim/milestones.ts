@@ -11,6 +11,7 @@ export const milestones = [
   'dead letter',
   'open circuit',
   'full disk',
+  'clock set back',
   'cancel',
   'retry',
   'poison run',

@@ -32,7 +32,7 @@ export class People {
     this.#world = world;
     this.#process = new Process(world.time, 'person', 0);
     this.#publisher = new Publisher(world, this.#process);
-    this.#store = new SqliteStore(world.disk.db, () => world.time.now);
+    this.#store = new SqliteStore(world.disk.db, () => world.clock.now);
   }
 
   async submit({ key, kind }: Submission): Promise<void> {
@@ -82,7 +82,7 @@ export class People {
   }
 
   get #clock() {
-    return { now: () => this.#world.time.now, random: () => this.#world.dice.roll() };
+    return { now: () => this.#world.clock.now, random: () => this.#world.dice.roll() };
   }
 
   #note(what: string, milestone?: Milestone): void {

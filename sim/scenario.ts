@@ -20,6 +20,8 @@ export type Trouble = { readonly at: number } & (
   | { readonly type: 'diesBeforeCommit' | 'diesAfterCommit'; readonly worker: number; readonly for: number }
   | { readonly type: 'brokerKilled' | 'diskFull' | 'alertsUnbound' | 'receiverAway'; readonly for: number }
   | { readonly type: 'consumerCancelled' | 'ackTimeout' | 'duplicated' | 'shuffled' }
+  /** By so many ms, while time goes on. */
+  | { readonly type: 'clockSetBack'; readonly by: number }
   /** So many processes die of the run's audit, one after the other. */
   | { readonly type: 'poisonous'; readonly key: number; readonly times: number }
   /** By a person. */
@@ -49,7 +51,7 @@ const moment = fc.oneof(
 /** Now and then longer than a lease lasts. */
 const span = fc.oneof(
   { weight: 4, arbitrary: fc.nat(2000) },
-  { weight: 1, arbitrary: fc.integer({ min: 15_000, max: 25_000 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 15_000, max: 30_000 }) },
 );
 
 const worker = fc.nat(2);
@@ -105,6 +107,12 @@ const unrest: fc.Arbitrary<Trouble> = fc.record({
   type: fc.constantFrom('consumerCancelled', 'ackTimeout', 'duplicated', 'shuffled'),
 });
 
+const setBack: fc.Arbitrary<Trouble> = fc.record({
+  at: moment,
+  type: fc.constant('clockSetBack'),
+  by: fc.integer({ min: 1000, max: 3_600_000 }),
+});
+
 const commandOf = (key: fc.Arbitrary<number>): fc.Arbitrary<Trouble> =>
   fc.record({ at: moment, type: fc.constantFrom('cancel', 'retry'), key });
 
@@ -127,6 +135,7 @@ const scenarioOf = ({ runs, submissions, requests, confirms }: Size): fc.Arbitra
     { weight: 2, arbitrary: lastWords },
     { weight: 2, arbitrary: outage },
     { weight: 2, arbitrary: unrest },
+    { weight: 1, arbitrary: setBack },
     { weight: 2, arbitrary: commandOf(key) },
     { weight: 1, arbitrary: poisonOf(key) },
   );

@@ -55,7 +55,7 @@ const strikeRun = (trouble: Extract<Trouble, { key: number }>, { world, people }
 
 const strikeWorld = (
   trouble: Exclude<Trouble, { worker: number } | { key: number }>,
-  { world: { broker, disk, receiver, journal }, last }: Stage,
+  { world: { broker, clock, disk, receiver, journal }, last }: Stage,
 ): void => {
   switch (trouble.type) {
     case 'brokerKilled':
@@ -73,6 +73,9 @@ const strikeWorld = (
       journal.note('audit', 'is away');
       receiver.isAway = true;
       return last(trouble.for, () => (receiver.isAway = false));
+    case 'clockSetBack':
+      journal.note('clock', `is set back by ${trouble.by} ms`, 'clock set back');
+      return clock.setBack(trouble.by);
     case 'consumerCancelled':
       return broker.cancelConsumer();
     case 'ackTimeout':

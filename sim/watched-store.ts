@@ -1,3 +1,4 @@
+import type { Run } from '../src/engine/run.ts';
 import { DatabaseError } from '../src/sqlite/errors.ts';
 import { leaseMs } from '../src/sqlite/workers.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
 } from '../src/store/store.ts';
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Milestone } from './milestones.ts';
+import { retryAfterSeconds } from './receiver.ts';
 import type { Process } from './process.ts';
 import { pause } from '../src/worker/scheduler.ts';
 import type { World } from './world.ts';
@@ -25,7 +27,10 @@ const lateMs = 2500;
 /** The same where nobody held the run: a lease may have to run out first. */
 const abandonedMs = 20_000;
 
-type Row = { seq: number; owner: string | null; status: string; due_at: number | null };
+/** Who takes a run up after the clock was set back waits once more, in ms: no wait is longer. */
+const longestWaitMs = retryAfterSeconds * 1000;
+
+type Row = { seq: number; owner: string | null };
 
 /**
  * The real store of one process, on the shared disk: it takes time, it may be full, and its process may die on
@@ -43,7 +48,7 @@ export class WatchedStore implements WorkerStore {
   constructor(world: World, process: Process) {
     this.#world = world;
     this.#process = process;
-    this.#store = new SqliteStore(world.disk.db, () => world.time.now, leaseMs, world.host(process));
+    this.#store = new SqliteStore(world.disk.db, () => world.clock.now, leaseMs, world.host(process));
   }
 
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
@@ -156,7 +161,8 @@ export class WatchedStore implements WorkerStore {
       this.#world.journal.violate(
         `${worker} changed ${run.id}, which was at #${before?.seq} with ${before?.owner ?? 'nobody'}`,
       );
-    if (transitions[0]!.event.startsWith('after')) this.#seeTimer(run.id, before?.due_at ?? null);
+    if (transitions[0]!.event.startsWith('after')) this.#seeTimer(run.id);
+    this.#noteDue(run);
     this.#since.set(run.id, this.#since.get(run.id) ?? this.#world.time.now);
   }
 
@@ -177,12 +183,20 @@ export class WatchedStore implements WorkerStore {
     else journal.violate(`blamed: ${run} failed for deaths that were not its doing`);
   }
 
-  #seeTimer(run: string, due: number | null): void {
-    const { time, journal } = this.#world;
-    if (due === null || time.now < due)
+  #noteDue({ id, dueAt, updatedAt }: Run): void {
+    const { clock, dues } = this.#world;
+    if (dueAt === null) dues.delete(id);
+    else dues.set(id, clock.timeOf(updatedAt) + dueAt - updatedAt);
+  }
+
+  #seeTimer(run: string): void {
+    const { time, clock, dues, journal } = this.#world;
+    const due = dues.get(run);
+    if (due === undefined || time.now < due)
       return journal.violate(`early: a timer of ${run} fired before it was due`);
     const ready = Math.max(due, this.#process.wellSince, this.#since.get(run) ?? 0);
-    if (time.now - ready > lateMs)
+    const patience = lateMs + (clock.wasSetBack ? longestWaitMs : 0);
+    if (time.now - ready > patience)
       journal.violate(
         `late: a timer of ${run} fired ${time.now - ready} ms after ${this.#process.name} could have`,
       );
@@ -193,7 +207,7 @@ export class WatchedStore implements WorkerStore {
   }
 
   #row(id: string): Row | undefined {
-    return this.#world.disk.db.get<Row>('SELECT seq, owner, status, due_at FROM runs WHERE id = :id', { id });
+    return this.#world.disk.db.get<Row>('SELECT seq, owner FROM runs WHERE id = :id', { id });
   }
 
   #take(run: string, what: string): void {

@@ -1,5 +1,6 @@
 import type { Host } from '../src/sqlite/host.ts';
 import { Broker } from './broker.ts';
+import { WallClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { Journal } from './journal.ts';
@@ -18,6 +19,7 @@ const renewableMs = 10_000;
 /** Everything around the workers: one host with its processes and its disk, a broker, an audit service. */
 export class World {
   readonly time = new Time();
+  readonly clock = new WallClock(this.time);
   readonly journal = new Journal(this.time);
   readonly processes = new Map<number, Process>();
   readonly dice: Dice;
@@ -25,6 +27,8 @@ export class World {
   readonly ledger: Ledger;
   readonly broker: Broker;
   readonly receiver: Receiver;
+  /** When the timer of a run is due, whatever the clock says (ms since the epoch). */
+  readonly dues = new Map<string, number>();
   /** How many were committed. */
   transitions = 0;
   readonly #watchers = new Map<Process, () => void>();
