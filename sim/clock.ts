@@ -3,6 +3,8 @@ import type { Time } from './time.ts';
 /** What the clock on the wall of the host says. It may be set back; time goes on. */
 export class WallClock {
   readonly #time: Time;
+  /** When it was set back last (ms since the epoch, as time really goes). */
+  setAt = 0;
   #behind = 0;
   #behindBefore = 0;
 
@@ -19,6 +21,7 @@ export class WallClock {
   }
 
   setBack(ms: number): void {
+    this.setAt = this.#time.now;
     this.#behindBefore = this.#behind;
     this.#behind += ms;
   }

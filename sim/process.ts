@@ -7,13 +7,15 @@ export class Process implements Scheduler {
   readonly pid: number;
   /** Since when it has been running as it should (ms since the epoch). */
   wellSince: number;
+  /** Since when it has been stopped (ms since the epoch). */
+  pausedSince: number | undefined;
   /** It has joined the workers of the store. */
   isMember = false;
   /** It drains, and will give its lease back. */
   leaving = false;
   readonly #time: Time;
   readonly #onDeath: (() => void)[] = [];
-  #missed: (() => void)[] | undefined;
+  #missed: (() => void)[] = [];
   #alive = true;
 
   constructor(time: Time, name: string, pid: number) {
@@ -28,7 +30,7 @@ export class Process implements Scheduler {
   }
 
   get paused(): boolean {
-    return this.#missed !== undefined;
+    return this.pausedSince !== undefined;
   }
 
   monotonic(): number {
@@ -49,14 +51,13 @@ export class Process implements Scheduler {
   }
 
   pause(): void {
-    this.#missed ??= [];
+    this.pausedSince ??= this.#time.now;
   }
 
   continue(): void {
-    const missed = this.#missed ?? [];
-    this.#missed = undefined;
+    this.pausedSince = undefined;
     this.wellSince = this.#time.now;
-    for (const ring of missed) this.soon(ring);
+    for (const ring of this.#missed.splice(0)) this.soon(ring);
   }
 
   /** As by SIGKILL. */
@@ -72,7 +73,7 @@ export class Process implements Scheduler {
 
   #run(ring: () => void): void {
     if (!this.#alive) return;
-    if (this.#missed) this.#missed.push(ring);
+    if (this.paused) this.#missed.push(ring);
     else ring();
   }
 }

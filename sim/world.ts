@@ -1,4 +1,5 @@
 import type { Host } from '../src/sqlite/host.ts';
+import { leaseMs } from '../src/sqlite/workers.ts';
 import { Broker } from './broker.ts';
 import { WallClock } from './clock.ts';
 import { Dice } from './dice.ts';
@@ -15,6 +16,9 @@ const watchMs = 10;
 
 /** A process that could renew its lease for as long as this (ms) does not lose it: a lease lasts 15 s. */
 const renewableMs = 10_000;
+
+/** A lease of somebody who sleeps is gone this many ms after it ran out: whoever is well looks once a second. */
+const burialMs = 2500;
 
 /** Everything around the workers: one host with its processes and its disk, a broker, an audit service. */
 export class World {
@@ -73,13 +77,21 @@ export class World {
     return this.disk.db.get('SELECT 1 FROM workers WHERE id = :worker', { worker }) !== undefined;
   }
 
-  /** Somebody has just buried who is dead: nobody else may be among them. */
+  /** Somebody has just buried who is dead: nobody else may be among them, and nobody be left out. */
   watchLeases(): void {
     for (const process of this.processes.values()) {
+      if (process.alive && process.pausedSince !== undefined)
+        this.#watchSleeper(process, process.pausedSince);
       const wasWell = process.alive && !process.paused && this.time.now - process.wellSince > renewableMs;
       if (wasWell && !process.leaving && !this.holdsLease(process.name))
         this.journal.violate(`${process.name} lost its lease, and was well all the time`);
     }
+  }
+
+  #watchSleeper({ name }: Process, since: number): void {
+    const overdue = this.time.now - Math.max(since, this.clock.setAt, this.wellSince()) - leaseMs;
+    if (overdue > burialMs && this.holdsLease(name))
+      this.journal.violate(`undead: ${name} sleeps, and its lease ran out ${overdue} ms ago`);
   }
 
   /**
