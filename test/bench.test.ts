@@ -162,6 +162,11 @@ describe('bench growth', () => {
     const end = advance(machine, begun.run, incident, { now: Date.now, random: Math.random })!;
     await store.commit('a', [{ ...end, expected: begun.run.seq }]);
 
+    const alert = (id: string) => ({ key: `${id}/sendAlert`, event: `{"subject":"${id}"}` });
+    await db.write(
+      () => void db.run('INSERT INTO alerts (key, at, event) VALUES (:key, 0, :event)', alert('real')),
+    );
+
     await fillFinished(file, 11);
     expect(await store.census()).toMatchObject([{ status: 'done', count: 11 }]);
     const real = (await store.get('real'))!;
@@ -177,6 +182,7 @@ describe('bench growth', () => {
         timeless(await store.history('real'), 'real'),
       );
       expect(db.get('SELECT title FROM todos WHERE id = :id', { id: run.id })).toEqual({ title: 'Buy milk' });
+      expect(db.get('SELECT key, event FROM alerts WHERE key = :key', alert(run.id))).toEqual(alert(run.id));
     }
   });
 });
