@@ -177,13 +177,16 @@ const warmupSeconds = 3;
 
 const sizeOf = (todos: number): Counts => ({ warmup: Math.max(200, Math.ceil(todos / 4)), todos });
 
+/** Several times what is in flight at once: fewer are done in one burst, which tells nothing of the rate. */
+const least = 1000;
+
 /** Tries with more and more until a measurement takes long enough to tell the rate. */
 const sizeFor = async (entry: Entry, bench: Bench, seconds: number): Promise<Counts> => {
   const enough = 2;
   const most = 200_000;
-  for (let todos = 500; ; todos = Math.min(most, todos * 4)) {
+  for (let todos = least; ; todos = Math.min(most, todos * 4)) {
     const tried = await measure(entry, bench, { warmup: todos, todos });
-    const worth = (time: number) => Math.min(most, Math.ceil(tried.perSecond * time));
+    const worth = (time: number) => Math.max(least, Math.min(most, Math.ceil(tried.perSecond * time)));
     if (tried.seconds >= enough || todos === most)
       return { warmup: worth(warmupSeconds), todos: worth(seconds) };
   }
