@@ -33,6 +33,7 @@ export const fillFinished = async (store: string, total: number): Promise<void> 
   db.pragma('cache_size = -1000000');
   const patterns = await readPatterns(db);
   const shrink = db.prepare('UPDATE runs SET snapshot = ? WHERE id = ?');
+  const copyHistory = db.prepare(historyOfCopy);
   for (let from = patterns.length; from < total; from += runsPerCommit) {
     const numbers = Array.from({ length: Math.min(runsPerCommit, total - from) }, (_, index) => from + index);
     db.transaction(() => {
@@ -40,15 +41,26 @@ export const fillFinished = async (store: string, total: number): Promise<void> 
         const pattern = patterns[number % patterns.length]!;
         const id = number % userKeyEvery === 0 ? randomUUID() : randomUUIDv7();
         copy(pattern, id);
+        copyHistory.run({ id, pattern: pattern.id, later: Date.now() - pattern.createdAt });
         return { id, snapshot: pattern.snapshot.replaceAll(pattern.id, id) };
       });
       // Not at once: the page would take the next run into the room that this leaves.
       for (const { id, snapshot } of copies) shrink.run(snapshot, id);
     })();
   }
+  db.exec(`DELETE FROM census; INSERT INTO census ${counted}`);
   db.close();
   checkpoint(store);
 };
+
+/** It hangs on the number of the run, not on its id. */
+const historyOfCopy = `
+  INSERT INTO transitions (run, seq, at, event, to_state, duration, attempt, error, receipt)
+  SELECT (SELECT no FROM runs WHERE id = :id), seq, at + :later, event, to_state, duration, attempt, error, receipt
+  FROM transitions WHERE run = (SELECT no FROM runs WHERE id = :pattern)`;
+
+const counted =
+  'SELECT machine, version, status, state, count(*) FROM runs GROUP BY machine, version, status, state';
 
 const readPatterns = async (db: Database): Promise<Pattern[]> => {
   const registry = await openMachines();

@@ -109,7 +109,7 @@ export class World {
   }
 
   #wasFinal(id: string | undefined): boolean {
-    const row = this.disk.db.get(`SELECT 1 FROM transitions WHERE run = :id AND event = 'retry' LIMIT 1`, {
+    const row = this.disk.db.get(`SELECT 1 FROM history WHERE run = :id AND event = 'retry' LIMIT 1`, {
       id,
     });
     return row !== undefined;

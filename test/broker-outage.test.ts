@@ -185,7 +185,7 @@ describe.for(queues)('an audit service, with the queue on %s,', ([, queue]) => {
       await ends.until(
         `${count} todos had reached the audit`,
         (_store, db) => {
-          const reached = db.all(`SELECT DISTINCT run FROM transitions WHERE to_state = 'retryingAudit'`);
+          const reached = db.all(`SELECT DISTINCT run FROM history WHERE to_state = 'retryingAudit'`);
           return reached.length === count;
         },
         60_000,
@@ -213,7 +213,7 @@ describe.for(queues)('an audit service, with the queue on %s,', ([, queue]) => {
     await ends.until(
       `${count} alerts were sent`,
       (_store, db) => {
-        const sent = db.all(`SELECT DISTINCT run FROM transitions WHERE event = 'sendAlert done'`);
+        const sent = db.all(`SELECT DISTINCT run FROM history WHERE event = 'sendAlert done'`);
         return sent.length === count;
       },
       40_000,

@@ -81,12 +81,15 @@ const addCopies = (ends: Ends, count: number, suffix: string): Promise<void> =>
   withStore(ends, (db) =>
     db.write(() =>
       db.exec(`
-        CREATE TEMP TABLE copied AS SELECT * FROM runs ORDER BY rowid LIMIT ${count};
-        CREATE TEMP TABLE told AS SELECT * FROM transitions WHERE run IN (SELECT id FROM copied);
-        UPDATE copied SET id = id || '${suffix}';
-        UPDATE told SET run = run || '${suffix}';
+        CREATE TEMP TABLE copied AS SELECT * FROM runs ORDER BY no LIMIT ${count};
+        CREATE TEMP TABLE told AS SELECT * FROM transitions WHERE run IN (SELECT no FROM copied);
+        CREATE TEMP TABLE shift AS SELECT max(no) AS by FROM runs;
+        UPDATE copied SET id = id || '${suffix}', no = no + (SELECT by FROM shift);
+        UPDATE told SET run = run + (SELECT by FROM shift);
+        UPDATE census SET runs = runs + ${count} WHERE status = 'done';
         INSERT INTO runs SELECT * FROM copied;
-        INSERT INTO transitions SELECT * FROM told;`),
+        INSERT INTO transitions SELECT * FROM told;
+        DROP TABLE copied; DROP TABLE told; DROP TABLE shift;`),
     ),
   );
 
@@ -115,7 +118,7 @@ test('a pruner that is killed leaves each run whole or gone, and the next one go
   expect(left.length).toBeGreaterThan(0);
   expect(left.length % 100).toBe(0);
   expect((await ends.report(left)).gaps).toEqual([]);
-  const orphans = 'SELECT count(*) AS count FROM transitions WHERE run NOT IN (SELECT id FROM runs)';
+  const orphans = 'SELECT count(*) AS count FROM transitions WHERE run NOT IN (SELECT no FROM runs)';
   expect(await withStore(ends, (db) => db.all(orphans))).toEqual([{ count: 0 }]);
   expect((await holdfast(pruneFlags(ends))).stdout).toBe(`${left.length} runs pruned\n`);
   expect(await withStore(ends, (db) => db.all('SELECT count(*) AS count FROM transitions'))).toEqual([

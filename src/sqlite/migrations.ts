@@ -18,39 +18,53 @@ const migrations = [
 
   CREATE TABLE machines (ref TEXT PRIMARY KEY, structure TEXT NOT NULL) STRICT;
 
+  -- The columns that are looked at for themselves come before those that may be long.
   CREATE TABLE runs (
-    id TEXT PRIMARY KEY,
+    no INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     machine TEXT NOT NULL,
     version TEXT NOT NULL,
     seq INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('active', 'done', 'failed', 'cancelled')),
     state TEXT NOT NULL,
-    snapshot TEXT NOT NULL,
-    timers TEXT NOT NULL,
-    attempts TEXT NOT NULL,
-    due_at INTEGER,
-    input TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    reason TEXT,
-    failed_in TEXT,
     owner TEXT REFERENCES workers (id) ON DELETE SET NULL,
     evicted_from TEXT REFERENCES workers (id) ON DELETE SET NULL,
     resumes INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    reason TEXT,
+    failed_in TEXT,
+    timers TEXT NOT NULL,
+    attempts TEXT NOT NULL,
+    input TEXT NOT NULL,
+    snapshot TEXT NOT NULL
   ) STRICT;
+  -- These find unfinished runs among a million finished ones, which are not in them.
+  CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
   CREATE INDEX runs_unowned ON runs (due_at) WHERE status = 'active' AND owner IS NULL;
   CREATE INDEX runs_unowned_since ON runs (updated_at) WHERE status = 'active' AND owner IS NULL;
-  CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
   CREATE INDEX runs_evicted ON runs (evicted_from) WHERE evicted_from IS NOT NULL;
-  CREATE INDEX runs_census ON runs (status, state, machine, version, updated_at);
+  -- Written once, when a run becomes final.
+  CREATE INDEX runs_final ON runs (status, machine, version, state, updated_at) WHERE status <> 'active';
 
+  -- How many runs are where: what would otherwise be counted anew. Kept by the transactions that move runs.
+  CREATE TABLE census (
+    machine TEXT NOT NULL,
+    version TEXT NOT NULL,
+    status TEXT NOT NULL,
+    state TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (machine, version, status, state)
+  ) STRICT, WITHOUT ROWID;
+
+  -- A transition begins where the one before it ended.
   CREATE TABLE transitions (
-    run TEXT NOT NULL,
+    run INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
-    from_state TEXT,
     to_state TEXT NOT NULL,
     duration REAL,
     attempt INTEGER,
@@ -58,6 +72,13 @@ const migrations = [
     receipt TEXT,
     PRIMARY KEY (run, seq)
   ) STRICT, WITHOUT ROWID;
+
+  -- The transitions as people read them.
+  CREATE VIEW history (run, seq, at, event, from_state, to_state, duration, attempt, error, receipt) AS
+    SELECT runs.id, one.seq, one.at, one.event,
+      (SELECT before.to_state FROM transitions AS before WHERE before.run = one.run AND before.seq = one.seq - 1),
+      one.to_state, one.duration, one.attempt, one.error, one.receipt
+    FROM runs JOIN transitions AS one ON one.run = runs.no;
 
   -- The embedded queue.
   CREATE TABLE messages (
@@ -88,8 +109,7 @@ const migrations = [
     at INTEGER NOT NULL,
     event TEXT NOT NULL
   ) STRICT;
-  `,
-  `
+
   -- Receivers that are away, as a living worker sees it.
   CREATE TABLE outages (
     worker TEXT NOT NULL REFERENCES workers (id) ON DELETE CASCADE,
@@ -101,10 +121,6 @@ const migrations = [
     error TEXT NOT NULL,
     PRIMARY KEY (worker, machine, call)
   ) STRICT, WITHOUT ROWID;
-  `,
-  `
-  -- For pruning.
-  CREATE INDEX runs_final ON runs (status, updated_at) WHERE status <> 'active';
   `,
 ];
 

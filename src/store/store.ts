@@ -129,7 +129,7 @@ export interface Archive {
   get(id: string): Promise<Run | undefined>;
   /** The ids that begin with `prefix`, up to `limit`. */
   find(prefix: string, limit: number): Promise<string[]>;
-  /** Newest first. */
+  /** Those that changed last come first. */
   list(filter: ListFilter): Promise<Run[]>;
   census(): Promise<CensusRow[]>;
   history(id: string): Promise<Transition[]>;

@@ -66,7 +66,9 @@ export const terminal = target('what a store holds, printed', 0.06, async () => 
   const machine = todos().machines[0]!;
   const fill = (values: Record<string, unknown>) =>
     db.write(() => {
-      db.exec('DELETE FROM runs; DELETE FROM transitions; DELETE FROM dead_letters; DELETE FROM alerts');
+      db.exec(
+        'DELETE FROM runs; DELETE FROM census; DELETE FROM transitions; DELETE FROM dead_letters; DELETE FROM alerts',
+      );
       const { run } = start(machine, 'run-1', { title: 'Milk' }, { now: () => 0, random: () => 0 });
       const columns = `seq, snapshot, timers, attempts, fingerprint, created_at, updated_at`;
       const kept = { snapshot: run.snapshot, timers: '{}', attempts: JSON.stringify(run.attempts) };
@@ -78,9 +80,13 @@ export const terminal = target('what a store holds, printed', 0.06, async () => 
           { ...pick(values, 'machine', 'version', 'status', 'state', 'input', 'error'), id, ...kept },
         );
       }
+      db.exec(
+        `INSERT INTO census SELECT machine, version, status, state, count(*) FROM runs GROUP BY 1, 2, 3, 4`,
+      );
       db.run(
-        `INSERT INTO transitions (run, seq, at, event, from_state, to_state, duration, attempt, error, receipt)
-         VALUES ('run-1', 0, 0, :key, :state, :state, 1, 1, :error, :receipt)`,
+        `INSERT INTO transitions (run, seq, at, event, to_state, duration, attempt, error, receipt)
+         SELECT no, one.value, 0, :key, :state, 1, 1, :error, :receipt
+         FROM runs, json_each('[0, 1]') AS one WHERE id = 'run-1'`,
         pick(values, 'key', 'state', 'error', 'receipt'),
       );
       db.run(

@@ -185,7 +185,7 @@ export class Ends {
   contents(): unknown {
     return this.#read((db) => ({
       runs: db.all('SELECT * FROM runs ORDER BY id'),
-      transitions: db.all('SELECT * FROM transitions ORDER BY run, seq'),
+      transitions: db.all('SELECT * FROM history ORDER BY run, seq'),
       todos: db.all('SELECT * FROM todos ORDER BY id'),
     }));
   }
@@ -363,7 +363,7 @@ const runsWithGaps = (db: Database): string[] =>
   db
     .all<{ id: string; story: string }>(
       `SELECT runs.id, runs.seq || ' in the record, ' || group_concat(transitions.seq ORDER BY transitions.seq) AS story
-       FROM runs LEFT JOIN transitions ON run = id GROUP BY id
+       FROM runs LEFT JOIN transitions ON run = no GROUP BY id
        HAVING count(*) <> runs.seq OR max(transitions.seq) IS NOT runs.seq OR min(transitions.seq) IS NOT 1`,
     )
     .map(({ id, story }) => `${id}: ${story}`);

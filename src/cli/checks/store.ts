@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Registry } from '../../machines/registry.ts';
 import type { Database } from '../../sqlite/database.ts';
 import { deadWorkers } from '../../sqlite/workers.ts';
+import { isCensusRight } from '../../store/sqlite/census.ts';
 import type { Archive, CensusRow, Outage } from '../../store/store.ts';
 import { noStoreYet, openExisting } from '../archive.ts';
 import { openStore } from '../compose.ts';
@@ -37,6 +38,7 @@ export const checkStore = (settings: Settings, registry: Registry): Promise<Find
       return [
         ...checkFile(db, settings.store),
         checkPrivate('store mode', settings.store),
+        checkCensus(db),
         ...(await checkRuns(store, registry, Date.now())),
         ...outagesOf(await store.outages(), Date.now()),
         checkWorkers(db, await store.census(), Date.now()),
@@ -65,6 +67,16 @@ const checkFile = (db: Database, path: string): Finding[] => {
       : fail('integrity', `the file is damaged: ${safe(health)}`, 'restore it from a backup'),
   ];
 };
+
+/** It is kept, and never counted but here. */
+const checkCensus = (db: Database): Finding =>
+  isCensusRight(db)
+    ? ok('census', 'it says what there is')
+    : fail(
+        'census',
+        'it does not say how many runs there are in each state',
+        'restore the store from a backup',
+      );
 
 /** What is unfinished, what failed, and what nobody can run. */
 const checkRuns = async (

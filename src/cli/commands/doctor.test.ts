@@ -51,6 +51,7 @@ test('a store with work, no worker and dead letters is worth a warning, and is n
     'store mode': 'ok',
     durability: 'ok',
     integrity: 'ok',
+    census: 'ok',
     runs: 'ok',
     'failed runs': 'warn',
     workers: 'warn',
@@ -98,7 +99,7 @@ test('an unfinished run of a machine that nobody knows is a failure', async () =
   const { path: file, db, begin, answer } = await newStore();
   await begin('one', 'Milk');
   await answer(await answer(await begin('two', 'Bread'), accepted), accepted);
-  await db.write(() => db.run(`UPDATE runs SET machine = 'gone'`));
+  await db.write(() => db.exec(`UPDATE runs SET machine = 'gone'; UPDATE census SET machine = 'gone'`));
   const { code, ok, found } = await doctor('--store', file);
   expect({ code, ok }).toEqual({ code: 1, ok: false });
   expect(found('stranded runs')).toMatchObject({
@@ -271,4 +272,12 @@ test('RabbitMQ: wrong credentials are a failure that says how to mend it and sho
   expect(code).toBe(1);
   expect(found('queue')).toMatchObject({ level: 'fail', says: expect.stringContaining('correct them') });
   expect(text).not.toContain('hunter2');
+});
+
+test('a census that does not say what there is is a failure', async () => {
+  const { path: file, db, begin } = await newStore();
+  await begin('one', 'Milk');
+  expect((await doctor('--store', file)).found('census')).toMatchObject({ level: 'ok' });
+  await db.write(() => db.run('UPDATE census SET runs = 2'));
+  expect((await doctor('--store', file)).found('census')).toMatchObject({ level: 'fail' });
 });

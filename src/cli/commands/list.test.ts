@@ -7,7 +7,7 @@ import { list } from './list.ts';
 
 const table = { limit: 50, output: 'table' } as const;
 
-test('runs are listed newest first, with their state, their age and their title', async () => {
+test('runs are listed as they changed, the last one first, with their state, their age and their title', async () => {
   const { store, begin, answer } = await newStore();
   await begin('one', 'Milk');
   await answer(await begin('two', 'Bread'), away, noon + 60_000);

@@ -28,7 +28,7 @@ type Parts = {
 
 export const listCommand = defineCommand<ListOptions>({
   name: 'list',
-  summary: 'List runs, newest first.',
+  summary: 'List runs, those that changed last first.',
   settings: ['store'],
   options: (command) =>
     command

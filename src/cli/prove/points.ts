@@ -107,7 +107,7 @@ const transitionsIn = (method: string, args: readonly unknown[]): readonly Trans
   return method === 'commit' ? (args[1] as Change[]).flatMap(({ transitions }) => transitions) : [];
 };
 
-const runs = /\b(runs|transitions|todos|alerts|messages)\b/;
+const runs = /\b(runs|census|transitions|todos|alerts|messages)\b/;
 
 /** Every statement that belongs to a run or to a message, and every COMMIT after such, until the drain. */
 export const wrapStatements = (

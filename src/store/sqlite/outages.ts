@@ -13,14 +13,11 @@ export const writeOutages = (db: Database, worker: string, outages: readonly Out
 };
 
 /** One for each call that is held up, however many workers say so. */
-export const readOutages = (db: Database, deadWorkers: readonly string[]): Outage[] => {
-  // A store that is only read may be of an older format.
-  if (!db.get(`SELECT 1 FROM sqlite_schema WHERE name = 'outages'`)) return [];
-  return db.all<Outage>(
+export const readOutages = (db: Database, deadWorkers: readonly string[]): Outage[] =>
+  db.all<Outage>(
     `SELECT machine, call, min(since) AS since, min(next_probe_at) AS nextProbeAt, sum(waiting) AS waiting,
        max(error) AS error
      FROM outages WHERE worker NOT IN (SELECT value FROM json_each(:dead))
      GROUP BY machine, call ORDER BY since`,
     { dead: JSON.stringify(deadWorkers) },
   );
-};

@@ -82,13 +82,11 @@ export const identity = (run: Run): Column[] => [
   run.createdAt,
 ];
 
-/** A row of the history. */
-export const historyColumns = (run: string, row: Transition): Column[] => [
-  run,
+/** A row of the history, in the order of the statements. */
+export const historyColumns = (row: Transition): Column[] => [
   row.seq,
   row.at,
   row.event,
-  row.from,
   row.to,
   row.duration,
   row.attempt,

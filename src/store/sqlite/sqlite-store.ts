@@ -28,9 +28,11 @@ import type {
   Store,
 } from '../store.ts';
 import { longWait, suspectAfter, waitsLong } from '../store.ts';
+import { Moves, readCensus } from './census.ts';
 import { commitAny, commitOwn } from './commit.ts';
+import { listRuns } from './list.ts';
 import { readOutages, writeOutages } from './outages.ts';
-import { countRetired, forgetRuns, retiredIds } from './prune.ts';
+import { countRetired, forgetRuns, retiredRuns } from './prune.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
 import type { RunRow, TransitionRow } from './rows.ts';
 
@@ -108,7 +110,7 @@ export class SqliteStore implements Store {
     const creates = changes.some(({ expected }) => expected === null);
     return this.#db.write(() => {
       if (creates) this.#mustHoldLease(worker);
-      return changes.map((change) => commitOwn(this.#db, worker, change));
+      return this.#moving((moves) => changes.map((change) => commitOwn(this.#db, worker, change, moves)));
     });
   }
 
@@ -126,16 +128,16 @@ export class SqliteStore implements Store {
   }
 
   async prune(retired: Retired, limit: number): Promise<number> {
-    if (retiredIds(this.#db, retired, 1).length === 0) return 0;
+    if (retiredRuns(this.#db, retired, 1).length === 0) return 0;
     return this.#db.write(() => {
-      const ids = retiredIds(this.#db, retired, limit);
-      forgetRuns(this.#db, ids);
-      return ids.length;
+      const runs = retiredRuns(this.#db, retired, limit);
+      this.#moving((moves) => forgetRuns(this.#db, runs, moves));
+      return runs.length;
     });
   }
 
   amend(change: Change & { expected: number }): Promise<Outcome> {
-    return this.#db.write(() => commitAny(this.#db, change));
+    return this.#db.write(() => this.#moving((moves) => commitAny(this.#db, change, moves)));
   }
 
   watch(onChange: () => void): { close(): void } {
@@ -157,27 +159,17 @@ export class SqliteStore implements Store {
       .map(({ id }) => id);
   }
 
-  async list({ state, status, machine, limit }: ListFilter): Promise<Run[]> {
-    const conditions = [
-      ...(state === undefined ? [] : ['state = :state']),
-      ...(status === undefined ? [] : ['status = :status']),
-      ...(machine === undefined ? [] : ['machine = :machine']),
-    ];
-    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-    const sql = `SELECT ${runColumns} FROM runs ${where} ORDER BY rowid DESC LIMIT :limit`;
-    return this.#db.all<RunRow>(sql, { state, status, machine, limit }).map(toRun);
+  async list(filter: ListFilter): Promise<Run[]> {
+    return listRuns(this.#db, filter);
   }
 
   async census(): Promise<CensusRow[]> {
-    return this.#db.all<CensusRow>(
-      `SELECT machine, version, status, state, count(*) AS count, min(updated_at) AS oldest FROM runs
-       GROUP BY status, state, machine, version`,
-    );
+    return readCensus(this.#db);
   }
 
   async history(id: string): Promise<Transition[]> {
     return this.#db
-      .all<TransitionRow>('SELECT * FROM transitions WHERE run = :id ORDER BY seq', { id })
+      .all<TransitionRow>('SELECT * FROM history WHERE run = :id ORDER BY seq', { id })
       .map(toTransition);
   }
 
@@ -191,10 +183,18 @@ export class SqliteStore implements Store {
 
   async stranded(refs: readonly string[]): Promise<{ ref: string; count: number }[]> {
     return this.#db.all(
-      `SELECT machine || '@' || version AS ref, count(*) AS count FROM runs
-       WHERE status = 'active' AND machine || '@' || version NOT IN (SELECT value FROM json_each(:refs)) GROUP BY ref`,
+      `SELECT machine || '@' || version AS ref, sum(runs) AS count FROM census
+       WHERE status = 'active' AND runs > 0 AND machine || '@' || version NOT IN (SELECT value FROM json_each(:refs))
+       GROUP BY ref`,
       { refs: JSON.stringify(refs) },
     );
+  }
+
+  #moving<T>(work: (moves: Moves) => T): T {
+    const moves = new Moves();
+    const result = work(moves);
+    moves.write(this.#db);
+    return result;
   }
 
   /** Its runs and its messages are free, and the queue of this very process may have room for them. */
@@ -277,7 +277,7 @@ export class SqliteStore implements Store {
     if (!known || known.structure === structure) return false;
     return (
       this.#db.get(
-        `SELECT 1 FROM runs WHERE status = 'active' AND machine || '@' || version = :ref LIMIT 1`,
+        `SELECT 1 FROM census WHERE status = 'active' AND runs > 0 AND machine || '@' || version = :ref LIMIT 1`,
         { ref },
       ) !== undefined
     );
