@@ -2,7 +2,7 @@
  * Every call of XState at run time is in this file and `driver.ts`: plain data in, plain data out.
  */
 import { createMachine } from 'xstate';
-import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 import { driver } from './driver.ts';
 import type { Action } from './driver.ts';
 import type { Status } from './run.ts';
@@ -13,8 +13,11 @@ type Request =
   | { type: 'timer'; id: string; delay: number; event: { type: string } }
   | { type: 'cancelTimer'; id: string };
 
+/** XState's own snapshot: of use while a step goes on, and never kept. */
+export type Position = AnyMachineSnapshot;
+
 export type Moved = {
-  snapshot: string;
+  position: Position;
   status: Status;
   state: string;
   requests: Request[];
@@ -30,25 +33,40 @@ type Event = { type: string; [field: string]: unknown };
 type Persisted = { children: Record<string, { src: string; snapshot: { input?: unknown } }> };
 type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
 
-/** The first snapshot of a machine. */
-export const enter = (machine: AnyStateMachine, input: unknown): Moved =>
-  moved(machine, driver.enter(machine, input));
+/** Where a machine begins. */
+export const enter = (machine: AnyStateMachine, input: unknown): Moved => moved(driver.enter(machine, input));
 
-/** The snapshot after an event. */
-export const move = (machine: AnyStateMachine, record: Recorded, event: Event): Moved =>
-  moved(machine, driver.move(machine, restore(machine, record), event));
+/** Where an event leads. */
+export const move = (machine: AnyStateMachine, position: Position, event: Event): Moved =>
+  moved(driver.move(machine, position, event));
 
 /** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
 export const reenter = (machine: AnyStateMachine, { snapshot }: Recorded, state: string): Moved => {
   const { context } = JSON.parse(snapshot) as { context: object };
   const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
   const elsewhere: AnyStateMachine = createMachine(config, machine.implementations as never);
-  return moved(machine, driver.enter(elsewhere));
+  const next = moved(driver.enter(elsewhere));
+  // From here on it is the machine's own again, whose root begins elsewhere.
+  return { ...next, position: restore(machine, { snapshot: textOf(next.position) }) };
 };
 
-/** True if the machine has a transition for the event in the state that the snapshot is in. */
-export const accepts = (machine: AnyStateMachine, record: Recorded, event: Event): boolean =>
-  restore(machine, record).can(event);
+/** The position as it would be if a crash had come between: what JSON does not know is lost. */
+export const asRestored = (position: Position): Position => {
+  position.context = viaJson(position.context);
+  return position;
+};
+
+/** What a record keeps of a position. */
+export const textOf = (position: Position): string =>
+  JSON.stringify(position.machine.getPersistedSnapshot(position));
+
+/** The first call in flight that `is` says yes to, as a record would have it. */
+export const findChild = (position: Position, is: (id: string) => boolean): Child | undefined => {
+  const child = Object.values(position.children as Record<string, AnyActorRef>).find(({ id }) => is(id));
+  if (!child) return undefined;
+  const { input } = child.getPersistedSnapshot() as { input?: unknown };
+  return { id: child.id, src: child.src as string, input: viaJson(input) };
+};
 
 /** The calls that a record has in flight. */
 export const children = (record: Recorded): Child[] =>
@@ -83,26 +101,28 @@ const takeParsed = (record: Recorded): Persisted => {
 export const contextOf = (snapshot: string): unknown =>
   (JSON.parse(snapshot) as { context: unknown }).context;
 
-const restore = (machine: AnyStateMachine, record: Recorded): AnyMachineSnapshot => {
+/** The position that a record holds. */
+export const restore = (machine: AnyStateMachine, record: Recorded): Position => {
   const snapshot = driver.restore(machine, takeParsed(record));
   if (snapshot.status === 'error') throw asError(snapshot.error); // a state that is there no more
   return snapshot;
 };
 
-const moved = (
-  machine: AnyStateMachine,
-  [snapshot, actions]: readonly [AnyMachineSnapshot, readonly Action[]],
-): Moved => {
-  if (snapshot.status === 'error') throw asError(snapshot.error);
-  const state = stateName(snapshot.value);
-  const persisted = machine.getPersistedSnapshot(snapshot) as unknown as Persisted;
+const moved = ([position, actions]: readonly [Position, readonly Action[]]): Moved => {
+  if (position.status === 'error') throw asError(position.error);
+  const state = stateName(position.value);
   return {
-    snapshot: JSON.stringify(persisted),
-    status: snapshot.status === 'active' ? 'active' : finalStatus(state),
+    position,
+    status: position.status === 'active' ? 'active' : finalStatus(state),
     state,
     requests: actions.flatMap(request),
-    callsInFlight: Object.keys(persisted.children).length,
+    callsInFlight: Object.keys(position.children).length,
   };
+};
+
+const viaJson = <T>(value: T): T => {
+  const text = JSON.stringify(value) as string | undefined;
+  return text === undefined ? (undefined as T) : (JSON.parse(text) as T);
 };
 
 /** A final state named `failed` or `cancelled` says so; every other one is a `done`. */

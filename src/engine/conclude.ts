@@ -1,12 +1,15 @@
 /** What a move makes of a record: the next one, with its timers and attempts, and a row of its history. */
-import type { Moved } from './chart.ts';
+import type { Moved, Position } from './chart.ts';
 import type { Run, Step, Timer, Transition } from './run.ts';
 
 /** What made a run move. */
 export type Cause = Pick<Transition, 'at' | 'event'> & Partial<Transition>;
 
+/** A step that goes on: the record's snapshot is where it began, and its position where it is. */
+export type Progress = Step & { readonly position: Position };
+
 /** The record after a move: timers and attempts follow what the move asked for. */
-export const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
+export const conclude = (before: Run, moved: Moved, cause: Cause): Progress => {
   const failed = moved.status === 'failed';
   const timers = moved.status === 'active' ? timersAfter(before.timers, moved, cause.at) : {};
   const run: Run = {
@@ -14,7 +17,6 @@ export const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
     seq: before.seq + 1,
     status: moved.status,
     state: moved.state,
-    snapshot: moved.snapshot,
     timers,
     attempts: attemptsAfter(before.attempts, moved),
     dueAt: moved.callsInFlight > 0 ? null : earliest(timers),
@@ -22,7 +24,7 @@ export const conclude = (before: Run, moved: Moved, cause: Cause): Step => {
     failedIn: failed ? before.state : null,
     updatedAt: cause.at,
   };
-  return { run, transitions: [historyRow(before, run, cause)], writes: [] };
+  return { run, position: moved.position, transitions: [historyRow(before, run, cause)], writes: [] };
 };
 
 /** A delay that is no number would be a timer that never rings. */

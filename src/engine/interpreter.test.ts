@@ -265,6 +265,85 @@ describe('local calls', () => {
     expect(seen).toMatchObject({ message: 'later', permanent: true });
   });
 
+  test('are given in one step what they are given after a crash, and what they do to it is lost', () => {
+    type Context = { day: Date; list: number[] };
+    const seen: unknown[] = [];
+    const note: LocalCall = (input: Context) => {
+      seen.push(structuredClone(input));
+      input.list.push(1);
+      return {};
+    };
+    const refuse: LocalCall = () => {
+      throw new Error('no');
+    };
+    const dated = toMachine({
+      machine: setup({
+        types: { context: {} as Context },
+        actors: { one: call<void, Context>(), two: call<void, Context>(), three: call<void, void>() },
+        guards: { isText: ({ context }) => typeof context.day === 'string' },
+      }).createMachine({
+        id: 'dated',
+        version: '1',
+        context: { day: new Date(0), list: [] },
+        initial: 'first',
+        states: {
+          first: {
+            invoke: {
+              src: 'one',
+              input: ({ context }) => context,
+              onDone: [{ guard: 'isText', target: 'second' }, { target: 'never' }],
+            },
+          },
+          second: { invoke: { src: 'two', input: ({ context }) => context, onDone: 'third' } },
+          third: { invoke: { src: 'three', onError: 'failed', onDone: 'failed' } },
+          never: { type: 'final' },
+          failed: { type: 'final' },
+        },
+      }),
+      input: z.unknown(),
+      local: { one: note, two: note, three: refuse },
+    });
+    const { run } = start(dated, 'r1', {}, clock);
+    expect(run.state).toBe('failed');
+    redrive(dated, run, clock, 'first');
+    redrive(dated, run, clock, 'second');
+    const given = { day: '1970-01-01T00:00:00.000Z', list: [] };
+    expect(seen).toEqual([given, given, given, given, given]);
+  });
+
+  test('whose result JSON does not know fail the run where the step began', () => {
+    const machineOf = setup({
+      types: { context: {} as { sum: unknown } },
+      actors: { ask: call<void, void>(), add: call<bigint, void>() },
+    }).createMachine({
+      id: 'adding',
+      version: '1',
+      context: { sum: 0 },
+      initial: 'asking',
+      states: {
+        asking: { invoke: { src: 'ask', onDone: 'adding' } },
+        adding: {
+          invoke: {
+            src: 'add',
+            onDone: { target: 'done', actions: assign({ sum: ({ event }) => event.output }) },
+          },
+        },
+        done: { type: 'final' },
+        failed: { type: 'final' },
+      },
+    });
+    const adding = toMachine({
+      machine: machineOf,
+      input: z.unknown(),
+      remote: { ask: neverCalled },
+      local: { add: () => ({ output: 1n }) },
+    });
+    const { run } = start(adding, 'r1', {}, clock);
+    const step = advance(adding, run, answerTo(adding, run, ok()), clock)!;
+    expect(step.run).toMatchObject({ status: 'failed', failedIn: 'asking', seq: 2, snapshot: run.snapshot });
+    expect(step.run.reason).toMatch(/BigInt/);
+  });
+
   test('that never come to an end fail the run instead of the worker', () => {
     const step = start(
       chained(

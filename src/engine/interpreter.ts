@@ -2,8 +2,10 @@
  * How a run advances. Pure: a record and what happened go in, the next record, its history and its writes
  * come out. Local calls are answered on the spot, so that they chain inside one transaction.
  */
-import { accepts, children, enter, move, reenter } from './chart.ts';
+import { asRestored, children, enter, findChild, move, reenter, restore, textOf } from './chart.ts';
+import type { Child, Position } from './chart.ts';
 import { conclude, historyRow } from './conclude.ts';
+import type { Progress } from './conclude.ts';
 import { failure, messageOf } from './errors.ts';
 import { callKey, fingerprint } from './identity.ts';
 import type { Machine } from './machine.ts';
@@ -26,11 +28,11 @@ export const startFailed = (
   reason: string,
   clock: Clock,
 ): Step => {
-  const first = begin(machine, id, input, clock);
+  const first = kept(begin(machine, id, input, clock));
   return joined(first, fail(first.run, reason, clock));
 };
 
-const begin = (machine: Machine, id: string, input: unknown, clock: Clock): Step => {
+const begin = (machine: Machine, id: string, input: unknown, clock: Clock): Progress => {
   const at = clock.now();
   const blank: Run = {
     id,
@@ -109,23 +111,25 @@ export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.fa
 /** The calls that the run's state asks for: the same after a step as after a crash. */
 export const wantedCalls = (machine: Machine, run: Run): Call[] => {
   if (isFinal(run)) return [];
-  return children(run).map(({ id, src, input }) => ({
-    id,
-    src,
-    key: callKey(run.id, machine.calls.get(id)?.name ?? src),
-    attempt: run.attempts[id] ?? 1,
-    input,
-  }));
+  return children(run).map((child) => callOf(machine, run, child));
 };
+
+const callOf = (machine: Machine, run: Run, { id, src, input }: Child): Call => ({
+  id,
+  src,
+  key: callKey(run.id, machine.calls.get(id)?.name ?? src),
+  attempt: run.attempts[id] ?? 1,
+  input,
+});
 
 /** What a wanted call is called with: from the record, so that a call which waits need not keep it. */
 export const inputOf = (run: Run, call: string): unknown =>
   children(run).find(({ id }) => id === call)?.input;
 
-const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Step | undefined => {
+const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): Progress | undefined => {
   switch (incident.type) {
     case 'answered':
-      return answered(machine, run, incident, clock);
+      return answered(machine, run, restore(machine.chart, run), incident, clock);
     case 'due':
       return due(machine, run, incident, clock);
     case 'cancelled':
@@ -136,11 +140,12 @@ const react = (machine: Machine, run: Run, incident: Incident, clock: Clock): St
 const answered = (
   machine: Machine,
   run: Run,
+  position: Position,
   answer: Extract<Incident, { type: 'answered' }>,
   clock: Clock,
-): Step | undefined => {
+): Progress | undefined => {
   const { call: id, attempt, duration, result } = answer;
-  const wanted = children(run).some((child) => child.id === id) && run.attempts[id] === attempt;
+  const wanted = id in position.children && run.attempts[id] === attempt;
   if (!wanted) return undefined;
   const at = clock.now();
   const outcome = result.ok ? 'done' : 'error';
@@ -157,7 +162,7 @@ const answered = (
           }),
         }),
   };
-  return conclude(run, move(machine.chart, run, event), {
+  return conclude(run, move(machine.chart, position, event), {
     at,
     event: `${machine.calls.get(id)?.name ?? id} ${outcome}`,
     duration,
@@ -172,62 +177,71 @@ const due = (
   run: Run,
   { timer, at: dueAt }: Extract<Incident, { type: 'due' }>,
   clock: Clock,
-): Step | undefined => {
+): Progress | undefined => {
   const pending = run.timers[timer];
   if (pending?.at !== dueAt) return undefined;
   const timers = { ...run.timers };
   delete timers[timer];
-  const next = move(machine.chart, run, pending.event);
+  const next = move(machine.chart, restore(machine.chart, run), pending.event);
   return conclude({ ...run, timers }, next, {
     at: clock.now(),
     event: `after ${machine.delays.get(timer) ?? timer}`,
   });
 };
 
-const cancelled = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
+const cancelled = (machine: Machine, run: Run, clock: Clock): Progress | undefined => {
   const event = { type: 'cancel' };
-  if (!accepts(machine.chart, run, event)) return undefined;
-  return conclude(run, move(machine.chart, run, event), {
-    at: clock.now(),
-    event: 'cancel',
-  });
+  const position = restore(machine.chart, run);
+  if (!position.can(event)) return undefined;
+  return conclude(run, move(machine.chart, position, event), { at: clock.now(), event: 'cancel' });
 };
 
 /** Answers local calls until none is wanted. Whatever throws on the way fails the run where it then stands. */
-const chain = (machine: Machine, first: Step, clock: Clock): Step => {
-  let step = first;
+const chain = (machine: Machine, first: Progress, clock: Clock): Step => {
+  let progress = first;
   try {
     for (let length = 0; length < longestChain; length++) {
-      const next = answerLocal(machine, step.run, clock);
-      if (!next) return step;
-      step = joined(step, next);
+      const next = answerLocal(machine, progress, clock);
+      if (!next) return kept(progress);
+      progress = joined(progress, next);
     }
-    return joined(
-      step,
-      fail(step.run, `more than ${longestChain} local calls in one step: the chart loops`, clock),
-    );
+    return failed(progress, `more than ${longestChain} local calls in one step: the chart loops`, clock);
   } catch (error) {
-    return joined(step, fail(step.run, threw(error), clock));
+    return failed(progress, threw(error), clock);
   }
 };
 
-const joined = (one: Step, two: Step): Step => ({
-  run: two.run,
+/** What is committed of it. */
+const kept = ({ run, position, transitions, writes }: Progress): Step => ({
+  run: { ...run, snapshot: textOf(position) },
+  transitions,
+  writes,
+});
+
+const failed = (progress: Progress, reason: string, clock: Clock): Step => {
+  const last = kept(progress);
+  return joined(last, fail(last.run, reason, clock));
+};
+
+const joined = <Next extends Step>(one: Step, two: Next): Next => ({
+  ...two,
   transitions: [...one.transitions, ...two.transitions],
   writes: [...one.writes, ...two.writes],
 });
 
-const answerLocal = (machine: Machine, run: Run, clock: Clock): Step | undefined => {
-  const call = wantedCalls(machine, run).find(({ id }) => machine.calls.get(id)?.local);
+const answerLocal = (machine: Machine, { run, position }: Progress, clock: Clock): Progress | undefined => {
+  const call = localCall(machine, run, position);
   if (!call) return undefined;
   const { result, writes } = performLocal(machine, call, clock.now());
-  const step = answered(
-    machine,
-    run,
-    { type: 'answered', call: call.id, attempt: call.attempt, duration: null, result },
-    clock,
-  );
-  return step && { ...step, writes };
+  const answer = { type: 'answered', call: call.id, attempt: call.attempt, duration: null, result } as const;
+  const next = answered(machine, run, asRestored(position), answer, clock);
+  return next && { ...next, writes };
+};
+
+const localCall = (machine: Machine, run: Run, position: Position): Call | undefined => {
+  if (isFinal(run)) return undefined;
+  const child = findChild(position, (id) => machine.calls.get(id)?.local !== undefined);
+  return child && callOf(machine, run, child);
 };
 
 /** A local call that throws has a bug, and a bug does not pass by waiting. */
