@@ -206,14 +206,14 @@ const readRuns = (db: Database, ids: Ids, load: Load): { todos: Counts; times: S
 };
 
 /** In pages: they are too many to hold. */
-function* rowsOf<Row>(db: Database, table: string, columns: string): Generator<Row> {
+function* rowsOf<Row extends { id: string }>(db: Database, table: string, columns: string): Generator<Row> {
   const size = 10_000;
-  const sql = `SELECT rowid AS place, ${columns} FROM ${table} WHERE rowid > :last ORDER BY rowid LIMIT ${size}`;
-  for (let last = 0; ;) {
-    const page = db.all<Row & { place: number }>(sql, { last });
+  const sql = `SELECT ${columns} FROM ${table} WHERE id > :last ORDER BY id LIMIT ${size}`;
+  for (let last = ''; ;) {
+    const page = db.all<Row>(sql, { last });
     yield* page;
     if (page.length < size) return;
-    last = page.at(-1)!.place;
+    last = page.at(-1)!.id;
   }
 }
 

@@ -65,12 +65,7 @@ describe('create-todo@1', () => {
     const step = start(machine, 'todo-1', { title: 'Buy milk', notes: 'oat' }, clock);
     expect(step.transitions.map(({ to }) => to)).toEqual(['saving', 'makingAlert', 'sendingAlert']);
     expect(step.writes).toHaveLength(1);
-    expect(step.writes[0]!.params).toEqual({
-      id: 'todo-1',
-      title: 'Buy milk',
-      notes: 'oat',
-      createdAt: '2026-01-01T00:00:00.000Z',
-    });
+    expect(step.writes[0]!.params).toEqual(['todo-1', 'Buy milk', 'oat', '2026-01-01T00:00:00.000Z']);
     expect(contextOf(step.run.snapshot)).toMatchObject({
       alert: { type: 'todo.added', subject: 'todo-1', data: { id: 'todo-1', title: 'Buy milk' } },
     });

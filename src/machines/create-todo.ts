@@ -110,9 +110,9 @@ const chart = (retry: RetryPolicy) =>
 const saveTodo: LocalCall = ({ id, title, notes, createdAt }: Todo) => ({
   writes: [
     {
-      sql: `INSERT INTO todos (id, title, notes, created_at) VALUES (:id, :title, :notes, :createdAt)
+      sql: `INSERT INTO todos (id, title, notes, created_at) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING`,
-      params: { id, title, notes, createdAt },
+      params: [id, title, notes, createdAt],
     },
   ],
 });
@@ -138,6 +138,6 @@ export const createTodo = (
   tables: [
     `CREATE TABLE IF NOT EXISTS todos (
        id TEXT PRIMARY KEY, title TEXT NOT NULL, notes TEXT, created_at TEXT NOT NULL
-     ) STRICT`,
+     ) STRICT, WITHOUT ROWID`,
   ],
 });

@@ -48,6 +48,20 @@ const step = fc.record({
   ),
 });
 
+/** Through every place, so that none is left out by chance. */
+const tour = [
+  ['begin', '1', '2', '3', '4', '5'],
+  ['succeeds', '1', '2', '5'],
+  ['fails', '3'],
+  ['isCancelled', '4'],
+  ['waits', '2'],
+  ['succeeds', '1'],
+  ['redrive', '3'],
+  ['waits', '3'],
+  ['begin', '4', '6'],
+  ['fails', '6'],
+].map(([what, ...ids]) => ({ worker: 'a', what: what!, ids }));
+
 test('whatever happens to runs, the census says where they are', async () => {
   const { db, store } = await open();
   const ownerOf = ({ id }: Run) =>
@@ -116,7 +130,7 @@ test('whatever happens to runs, the census says where they are', async () => {
       }
       for (const { state } of await store.census()) places.add(state);
     }),
-    { numRuns: 30 },
+    { numRuns: 30, examples: [[tour]] },
   );
   expect([...places].toSorted()).toEqual(
     [

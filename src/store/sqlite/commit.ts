@@ -1,4 +1,4 @@
-import type { Transition } from '../../engine/run.ts';
+import type { Transition, Write } from '../../engine/run.ts';
 import { isFinal } from '../../engine/run.ts';
 import type { Database } from '../../sqlite/database.ts';
 import type { Change, Outcome } from '../store.ts';
@@ -90,12 +90,16 @@ const placeBefore = ({ run, expected, transitions }: Change): Place | undefined 
     ? undefined
     : { machine: run.machine, version: run.version, status: 'active', state: transitions[0]!.from! };
 
+/** `Array.isArray` does not know read-only ones. */
+const isList = (params: Write['params']): params is Extract<Write['params'], readonly unknown[]> =>
+  Array.isArray(params);
+
 /** The record, its history and its own writes: all of them, or none. */
 const commitChange = (db: Database, change: Change, writeRun: WriteRun): Outcome =>
   db.attempt<Outcome>(
     () => {
       if (!writeRun(db, change)) return { type: 'conflict' };
-      for (const { sql, params } of change.writes) db.run(sql, params);
+      for (const { sql, params } of change.writes) db.run(sql, ...(isList(params) ? params : [params]));
       return { type: 'committed' };
     },
     // A statement that is refused concerns this run only.

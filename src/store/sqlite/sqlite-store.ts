@@ -31,6 +31,7 @@ import { longWait, suspectAfter, waitsLong } from '../store.ts';
 import { Moves, readCensus } from './census.ts';
 import { commitAny, commitOwn } from './commit.ts';
 import { listRuns } from './list.ts';
+import { changedWhileRunning, rememberMachine } from './machines.ts';
 import { readOutages, writeOutages } from './outages.ts';
 import { countRetired, forgetRuns, retiredRuns } from './prune.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
@@ -54,8 +55,8 @@ export class SqliteStore implements Store {
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
     return this.#db.write(() => {
       for (const sql of machines.flatMap(({ tables }) => tables)) this.#db.exec(sql);
-      const changed = machines.filter((machine) => this.#changedWhileRunning(machine));
-      for (const machine of machines) if (!changed.includes(machine)) this.#remember(machine);
+      const changed = machines.filter((machine) => changedWhileRunning(this.#db, machine));
+      for (const machine of machines) if (!changed.includes(machine)) rememberMachine(this.#db, machine);
       return changed.map(({ ref }) => ref);
     });
   }
@@ -97,7 +98,8 @@ export class SqliteStore implements Store {
     refs: readonly string[],
     wanted: readonly { id: string; redelivered: boolean }[],
   ): Promise<Claim[]> {
-    const rows = wanted.map(({ id }) => this.#row(id));
+    const known = this.#rows(wanted.map(({ id }) => id));
+    const rows = wanted.map(({ id }) => known.get(id));
     // New runs and finished ones, nearly all of them, need no transaction.
     if (rows.every((row) => !row || isFinal(row))) return rows.map(settledClaim);
     return this.#db.write(() => {
@@ -212,6 +214,14 @@ export class SqliteStore implements Store {
     return this.#db.get<RunRow>(`SELECT ${runColumns} FROM runs WHERE id = :id`, { id });
   }
 
+  #rows(ids: readonly string[]): Map<string, RunRow> {
+    const rows = this.#db.all<RunRow>(
+      `SELECT ${runColumns} FROM runs WHERE id IN (SELECT value FROM json_each(:ids))`,
+      { ids: JSON.stringify(ids) },
+    );
+    return new Map(rows.map((row) => [row.id, row]));
+  }
+
   #claimOne(worker: string, refs: readonly string[], id: string, redelivered: boolean): Claim {
     const row = this.#row(id);
     if (!row || isFinal(row)) return settledClaim(row);
@@ -268,27 +278,6 @@ export class SqliteStore implements Store {
     const forget = `UPDATE runs SET evicted_from = NULL, owner = nullif(owner, :worker) WHERE evicted_from = :worker`;
     if (rows.length > 0) this.#db.run(forget, { worker });
     return rows.map(({ id }) => id);
-  }
-
-  #changedWhileRunning({ ref, structure }: KnownMachine): boolean {
-    const known = this.#db.get<{ structure: string }>('SELECT structure FROM machines WHERE ref = :ref', {
-      ref,
-    });
-    if (!known || known.structure === structure) return false;
-    return (
-      this.#db.get(
-        `SELECT 1 FROM census WHERE status = 'active' AND runs > 0 AND machine || '@' || version = :ref LIMIT 1`,
-        { ref },
-      ) !== undefined
-    );
-  }
-
-  #remember({ ref, structure }: KnownMachine): void {
-    this.#db.run(
-      `INSERT INTO machines (ref, structure) VALUES (:ref, :structure)
-       ON CONFLICT (ref) DO UPDATE SET structure = excluded.structure WHERE structure <> excluded.structure`,
-      { ref, structure },
-    );
   }
 }
 
