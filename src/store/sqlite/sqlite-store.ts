@@ -37,6 +37,8 @@ import { countRetired, forgetRuns, retiredRuns } from './prune.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
 import type { RunRow, TransitionRow } from './rows.ts';
 
+type Asked = { readonly id: string; readonly redelivered: boolean };
+
 /** A store in a SQLite file; its workers live on the same host. */
 export class SqliteStore implements Store {
   readonly #db: Database;
@@ -93,18 +95,16 @@ export class SqliteStore implements Store {
     });
   }
 
-  async claim(
-    worker: string,
-    refs: readonly string[],
-    wanted: readonly { id: string; redelivered: boolean }[],
-  ): Promise<Claim[]> {
-    const known = this.#rows(wanted.map(({ id }) => id));
-    const rows = wanted.map(({ id }) => known.get(id));
-    // New runs and finished ones, nearly all of them, need no transaction.
-    if (rows.every((row) => !row || isFinal(row))) return rows.map(settledClaim);
+  async claim(worker: string, refs: readonly string[], wanted: readonly Asked[]): Promise<Claim[]> {
+    const rows = this.#rows(wanted.map(({ id }) => id));
+    const refusals = wanted
+      .map((asked) => this.#refusal(worker, refs, asked, rows.get(asked.id)))
+      .filter((claim) => claim !== undefined);
+    // New runs, finished ones and those that wait, nearly all of them, need no transaction.
+    if (refusals.length === wanted.length) return refusals;
     return this.#db.write(() => {
       this.#mustHoldLease(worker);
-      return wanted.map(({ id, redelivered }) => this.#claimOne(worker, refs, id, redelivered));
+      return wanted.map((asked) => this.#claimOne(worker, refs, asked));
     });
   }
 
@@ -222,18 +222,29 @@ export class SqliteStore implements Store {
     return new Map(rows.map((row) => [row.id, row]));
   }
 
-  #claimOne(worker: string, refs: readonly string[], id: string, redelivered: boolean): Claim {
-    const row = this.#row(id);
+  /** Why a run cannot be claimed, or nothing. */
+  #refusal(
+    worker: string,
+    refs: readonly string[],
+    { redelivered }: Asked,
+    row: RunRow | undefined,
+  ): Claim | undefined {
     if (!row || isFinal(row)) return settledClaim(row);
-    // Just resumed here, or its turn failed and is taken again.
-    if (row.owner === worker) return { type: 'claimed', run: toRun(row), resumes: row.resumes };
+    if (row.owner === worker) return undefined;
     const run = toRun(row);
     const isTaken = row.owner !== null ? !redelivered : waitsLong(run, this.#now());
     const isKnown = refs.includes(refOf(run));
-    if (isTaken || !isKnown || row.resumes >= suspectAfter) {
-      return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
-    }
-    return { type: 'claimed', run, resumes: this.#own(worker, row) };
+    if (!isTaken && isKnown && row.resumes < suspectAfter) return undefined;
+    return { type: 'busy', fingerprint: row.fingerprint, input: row.input };
+  }
+
+  #claimOne(worker: string, refs: readonly string[], asked: Asked): Claim {
+    const row = this.#row(asked.id);
+    const refusal = this.#refusal(worker, refs, asked, row);
+    if (refusal) return refusal;
+    // Just resumed here, or its turn failed and is taken again.
+    const resumes = row!.owner === worker ? row!.resumes : this.#own(worker, row!);
+    return { type: 'claimed', run: toRun(row!), resumes };
   }
 
   /** Returns how often the run was resumed since it last came further. One that only waits is no suspect. */
