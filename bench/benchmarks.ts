@@ -1,4 +1,5 @@
 import type { Benchmark } from './bench.ts';
+import { cpuBench } from './cpu.ts';
 import { growthBench } from './growth.ts';
 import { latencyBench } from './latency.ts';
 import { outageBench } from './outage.ts';
@@ -17,6 +18,7 @@ export const benchmarks: readonly Benchmark[] = [
   resumeBench,
   waitingBench,
   slowDiskBench,
+  cpuBench,
   takeoverBench,
   outageBench,
   peersBench,

@@ -207,6 +207,16 @@ describe('bench resume', () => {
   });
 });
 
+test('bench cpu measures each stage with all that come before it', async () => {
+  type Figures = { usPerTodo: Record<'xstate' | 'engine' | 'loop' | 'store', Spread> };
+  const args = '--rounds 3 --todos 4000 --warmup 2000 --in-flight 64';
+  const { usPerTodo } = await figuresOf<Figures>(`cpu ${args}`);
+  const { xstate, engine, store } = usPerTodo;
+  expect(xstate.min).toBeGreaterThan(0);
+  expect(engine.median).toBeGreaterThan(xstate.median);
+  expect(store.median).toBeGreaterThan(engine.median); // the loop is near the engine, and a busy machine may blur it
+});
+
 test('bench page writes the tables and the pictures of what was saved, the same each time', async () => {
   const folder = tempDir();
   const figures = path.join(folder, 'figures');
