@@ -141,7 +141,7 @@ const scenarioOf = ({ runs, submissions, requests, confirms }: Size): fc.Arbitra
   );
   return fc.record({
     dice: fc.nat(),
-    workers: fc.integer({ min: 1, max: 3 }),
+    workers: fc.constantFrom(1, 1, 2, 2, 2, 3),
     concurrency: fc.integer({ min: 1, max: 8 }),
     verifies: fc.boolean(),
     submissions: fc.array(submissionOf(key), submissions),

@@ -18,7 +18,7 @@ import type { Process } from './process.ts';
 import { pause } from '../src/worker/scheduler.ts';
 import type { World } from './world.ts';
 
-/** How long a process waits for its disk, in ms: before a write is there, and before it hears of it. */
+/** How long a process waits for its disk, in ms: before it reads or writes, and before it hears that it has written. */
 const slowest = 2;
 
 /** A worker that could fire a timer and did not is late after this many ms: a failed commit, a tick and the wires. */
@@ -137,7 +137,8 @@ export class WatchedStore implements WorkerStore {
     const before = disk.writes;
     const done = act();
     done.catch(() => {}); // it hears of it later
-    if (disk.writes !== before) this.#world.diskChanged(this.#process);
+    if (disk.writes === before) return done;
+    this.#world.diskChanged(this.#process);
     await pause(this.#process, dice.between(0, slowest));
     return done;
   }

@@ -35,7 +35,7 @@ export class World {
   readonly dues = new Map<string, number>();
   /** How many were committed. */
   transitions = 0;
-  readonly #watchers = new Map<Process, () => void>();
+  readonly #watchers = new Map<Process, { readonly onChange: () => void; isTold: boolean }>();
 
   constructor(scenario: Scenario, disk: Disk) {
     this.dice = new Dice(scenario.dice);
@@ -64,13 +64,20 @@ export class World {
   }
 
   watchDisk(process: Process, onChange: () => void): { close(): void } {
-    this.#watchers.set(process, onChange);
+    this.#watchers.set(process, { onChange, isTold: false });
     return { close: () => void this.#watchers.delete(process) };
   }
 
+  /** What comes together is heard of once. */
   diskChanged(by: Process): void {
-    for (const [process, onChange] of this.#watchers)
-      if (process !== by && process.alive) process.after(watchMs, onChange);
+    for (const [process, watcher] of this.#watchers) {
+      if (process === by || !process.alive || watcher.isTold) continue;
+      watcher.isTold = true;
+      process.after(watchMs, () => {
+        watcher.isTold = false;
+        watcher.onChange();
+      });
+    }
   }
 
   holdsLease(worker: string): boolean {

@@ -131,7 +131,8 @@ export class Tenure {
       this.#suspect = resumed.find(({ resumes }) => resumes > suspectAfter)?.run.id ?? this.#suspect;
       for (const run of resumed) onResumed(run);
       page = resumed.length;
-      if (page > 0) log.info({ runs: page }, 'resumed unfinished runs');
+      if (page === 0) return;
+      log.info({ runs: page }, 'resumed unfinished runs');
       await settled();
     }
   }
