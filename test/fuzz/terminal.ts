@@ -86,7 +86,7 @@ export const terminal = target('what a store holds, printed', 0.06, async () => 
       db.run(
         `INSERT INTO transitions (run, seq, at, event, to_state, duration, attempt, error, receipt)
          SELECT no, one.value, 0, :key, :state, 1, 1, :error, :receipt
-         FROM runs, json_each('[0, 1]') AS one WHERE id = 'run-1'`,
+         FROM runs, json_each('[0, 1]') AS one WHERE runs.id = 'run-1'`,
         pick(values, 'key', 'state', 'error', 'receipt'),
       );
       db.run(
