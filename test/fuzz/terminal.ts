@@ -75,7 +75,7 @@ export const terminal = target('what a store holds, printed', 0.06, async () => 
       for (const id of ['run-1', values['id']]) {
         db.run(
           `INSERT INTO runs (id, machine, version, status, state, input, reason, failed_in, ${columns})
-           VALUES (:id, :machine, :version, :status, :state, :input, :error, :state, 0, :snapshot, :timers, :attempts, '', 0, 0)
+           VALUES (:id, :machine, :version, :status, :state, :input, :error, :state, 1, :snapshot, :timers, :attempts, '', 0, 0)
            ON CONFLICT DO NOTHING`,
           { ...pick(values, 'machine', 'version', 'status', 'state', 'input', 'error'), id, ...kept },
         );
