@@ -17,8 +17,11 @@ export type History = {
   readonly lines: readonly string[];
 };
 
-/** How long after the last trouble everything must be final, in ms: giving up takes a minute, a lap another. */
-const patienceMs = 180_000;
+/**
+ * How long after the last trouble everything must be final, in ms: giving up takes a minute, a lap another, and a dozen
+ * answers that are no use to the probes of a receiver a minute each.
+ */
+const patienceMs = 900_000;
 
 /** Plays a scenario from its first submission until everything is final and acked, and judges what is left. */
 export const play = async (scenario: Scenario, disk: Disk): Promise<History> => {
