@@ -161,17 +161,18 @@ export class Worker {
   #post(mail: Mail): void {
     if (this.#isBroken) return mail.type === 'marker' ? mail.reached() : undefined;
     this.#inbox.push(mail);
-    // After the I/O of this round has been read, so that its messages and answers share a commit.
-    const { scheduler } = this.#options;
-    this.#turning ??= new Promise<void>((resolve) => scheduler.soon(resolve)).then(() => this.#loop());
+    this.#turning ??= this.#loop();
   }
 
   async #loop(): Promise<void> {
+    const { scheduler, log } = this.#options;
     while (this.#inbox.length > 0) {
+      // After the I/O of this round has been read, and what came in during a commit: its messages and answers share one.
+      await new Promise<void>((resolve) => scheduler.soon(resolve));
       const mail = this.#inbox.splice(0, maxTurn);
       try {
         await this.#turn(mail);
-        if (this.#storeFails) this.#options.log.info({}, 'the store works again');
+        if (this.#storeFails) log.info({}, 'the store works again');
         this.#storeFails = false;
       } catch (error) {
         await this.#takeAgain(
