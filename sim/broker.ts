@@ -125,9 +125,12 @@ export class Broker {
     this.#events.onAck(id, content);
   }
 
-  ack(channel: Channel, tag: number): void {
-    const message = this.#settle(channel, tag);
-    if (message) this.#note(`${idOf(message)} is acked by ${channel.wire.process.name}`);
+  ack(channel: Channel, tag: number, allUpTo: boolean): void {
+    const tags = allUpTo ? [...channel.unacked.keys()].filter((one) => one <= tag) : [tag];
+    for (const one of tags) {
+      const message = this.#settle(channel, one);
+      if (message) this.#note(`${idOf(message)} is acked by ${channel.wire.process.name}`);
+    }
     this.#handOut();
   }
 

@@ -13,6 +13,8 @@ export class Channel extends EventEmitter {
   readonly unacked = new Map<number, Message>();
   prefetched = 0;
   readonly #broker: Broker;
+  /** On the process's side: what it was handed and has not settled. */
+  readonly #inHand = new Map<number, ConsumeMessage>();
   readonly #unconfirmed = new Set<Confirm>();
   #tags = 0;
   #closed = false;
@@ -46,17 +48,27 @@ export class Channel extends EventEmitter {
     this.unacked.set(tag, message);
     const { redelivered, routingKey, content, properties } = message;
     const fields = { deliveryTag: tag, redelivered, routingKey };
-    this.wire.toProcess(() => this.#closed || receive({ fields, content, properties } as ConsumeMessage));
+    const delivery = { fields, content, properties } as ConsumeMessage;
+    this.wire.toProcess(() => {
+      if (this.#closed) return;
+      this.#inHand.set(tag, delivery);
+      receive(delivery);
+    });
   }
 
-  ack({ fields, properties, content }: ConsumeMessage): void {
+  ack({ fields: { deliveryTag } }: ConsumeMessage, allUpTo = false): void {
     this.#check();
-    this.#broker.settling(properties.messageId as string | undefined, content);
-    this.wire.toBroker(() => this.#broker.ack(this, fields.deliveryTag));
+    for (const [tag, { properties, content }] of this.#inHand) {
+      if (allUpTo ? tag > deliveryTag : tag !== deliveryTag) continue;
+      this.#inHand.delete(tag);
+      this.#broker.settling(properties.messageId as string | undefined, content);
+    }
+    this.wire.toBroker(() => this.#broker.ack(this, deliveryTag, allUpTo));
   }
 
   nack({ fields }: ConsumeMessage): void {
     this.#check();
+    this.#inHand.delete(fields.deliveryTag);
     this.wire.toBroker(() => this.#broker.postpone(this, fields.deliveryTag));
   }
 

@@ -3,6 +3,7 @@ import type { Declaration } from '../../amqp/declaration.ts';
 import type { Session } from '../../amqp/link.ts';
 import type { QueueKind } from '../../amqp/topology.ts';
 import type { ConsumerOptions, Delivery } from '../queue.ts';
+import { Acks } from './acks.ts';
 import { Holding, longestHold } from './holding.ts';
 import { fromAmqp } from './message.ts';
 
@@ -22,6 +23,7 @@ export class Inlet {
   /** When it last settled a delivery, in ms of `performance.now`. */
   settledAt = -Infinity;
   readonly #options: InletOptions;
+  readonly #acks = new Acks((message, allUpTo) => this.#settle(() => this.channel.ack(message, allUpTo)));
   /** Where deliveries wait when the queues are classic. */
   readonly #holding: Holding | undefined;
   /** Messages that were given back to come again: that they do says nothing of who holds their run. */
@@ -102,7 +104,8 @@ export class Inlet {
       settled = true;
       return true;
     };
-    const ack = () => this.#settle(() => this.channel.ack(message));
+    this.#acks.take(message);
+    const ack = () => this.#acks.ack(message);
     const later = () => this.#later(message);
     return {
       message: fromAmqp(message),
@@ -127,13 +130,19 @@ export class Inlet {
    * the kind is not known, it goes back to come again at once: then it tells.
    */
   #later(message: ConsumeMessage): void {
-    if (this.#kind === 'quorum') return this.#settle(() => this.channel.nack(message, false, false));
+    if (this.#kind === 'quorum') return this.#nack(message, false);
     const held = { ...message, content: Buffer.alloc(0) }; // many may wait
+    this.#acks.take(held);
     const giveBack = () => {
       this.#givenBack.add(idOf(held));
-      this.#settle(() => this.channel.nack(held, false, true));
+      this.#nack(held, true);
     };
     return this.#holding ? this.#holding.hold(giveBack) : giveBack();
+  }
+
+  #nack(message: ConsumeMessage, requeue: boolean): void {
+    this.#acks.drop(message);
+    this.#settle(() => this.channel.nack(message, false, requeue));
   }
 
   /** On a channel that has just died, amqplib throws; the broker hands the message out again by itself. */
