@@ -57,9 +57,9 @@ const tour = [
   ['waits', '2'],
   ['succeeds', '1'],
   ['redrive', '3'],
-  ['waits', '3'],
-  ['begin', '4', '6'],
+  ['begin', '4', '6', '7'],
   ['fails', '6'],
+  ['waits', '7'],
 ].map(([what, ...ids]) => ({ worker: 'a', what: what!, ids }));
 
 test('whatever happens to runs, the census says where they are', async () => {
