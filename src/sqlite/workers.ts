@@ -47,8 +47,8 @@ const buryAtOnce = 2000;
  */
 export const buryWorker = (db: Database, id: string): void => {
   db.run('UPDATE messages SET holder = NULL WHERE holder = :id', { id });
-  const page = 'SELECT rowid FROM runs WHERE owner = :id LIMIT :buryAtOnce';
-  const runs = db.run(`UPDATE runs SET owner = NULL WHERE rowid IN (${page})`, { id, buryAtOnce });
+  const page = `SELECT rowid FROM runs WHERE owner = :id LIMIT ${buryAtOnce}`;
+  const runs = db.run(`UPDATE runs SET owner = NULL WHERE rowid IN (${page})`, { id });
   if (runs < buryAtOnce) removeWorker(db, id);
 };
 

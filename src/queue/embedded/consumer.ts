@@ -8,11 +8,14 @@ import { keepDeadLetter } from './dead-letters.ts';
 
 type Row = { seq: number; id: string | null; machine: string | null; body: Buffer; deliveries: number };
 
+/** A bare parameter as a limit would have SQLite compile the statement anew whenever it is bound. */
+const limit = 'LIMIT (SELECT :room)';
+
 /** A published message is ready whatever the clock says: it may have been set back since. */
-const published = 'SELECT seq FROM messages WHERE holder IS NULL AND visible_at = 0 ORDER BY seq LIMIT :room';
+const published = `SELECT seq FROM messages WHERE holder IS NULL AND visible_at = 0 ORDER BY seq ${limit}`;
 
 const returned = `SELECT seq FROM messages
-  WHERE holder IS NULL AND visible_at BETWEEN 1 AND :now ORDER BY visible_at LIMIT :room`;
+  WHERE holder IS NULL AND visible_at BETWEEN 1 AND :now ORDER BY visible_at ${limit}`;
 
 /** A longer `setTimeout` than 2^31 ms fires at once; an hour is far enough. */
 const longestSleepMs = 3_600_000;
@@ -146,7 +149,7 @@ export class EmbeddedConsumer implements Consumer {
     return this.#db
       .all<Row>(
         `UPDATE messages SET holder = :worker, deliveries = deliveries + 1
-         WHERE seq IN (SELECT * FROM (${first}) UNION ALL SELECT * FROM (${second}) LIMIT :room)
+         WHERE seq IN (SELECT * FROM (${first}) UNION ALL SELECT * FROM (${second}) ${limit})
          RETURNING seq, id, machine, body, deliveries`,
         { worker: this.#options.worker, now: this.#now(), room },
       )

@@ -27,7 +27,7 @@ import type {
   Retired,
   Store,
 } from '../store.ts';
-import { longWait, suspectAfter, waitsLong } from '../store.ts';
+import { suspectAfter, waitsLong } from '../store.ts';
 import { Moves, readCensus } from './census.ts';
 import { commitAny, commitOwn } from './commit.ts';
 import { listRuns } from './list.ts';
@@ -36,6 +36,7 @@ import { readOutages, writeOutages } from './outages.ts';
 import { countRetired, forgetRuns, retiredRuns } from './prune.ts';
 import { runColumns, toRun, toTransition } from './rows.ts';
 import type { RunRow, TransitionRow } from './rows.ts';
+import { hasUnowned, unownedRuns } from './unowned.ts';
 
 type Asked = { readonly id: string; readonly redelivered: boolean };
 
@@ -85,12 +86,10 @@ export class SqliteStore implements Store {
   }
 
   async resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]> {
-    const params = { refs: JSON.stringify(refs), suspectAfter };
-    // Asked often, and hardly ever is there one: no transaction for that.
-    if (!this.#db.get(anyUnowned) || this.#unowned('true', { ...params, limit: 1 }).length === 0) return [];
+    if (!hasUnowned(this.#db, refs, this.#now())) return []; // no transaction for that
     return this.#db.write(() => {
-      const fresh = this.#unowned('resumes < :suspectAfter', { ...params, limit });
-      const rows = fresh.length > 0 ? fresh : this.#oneSuspect(worker, params);
+      const fresh = unownedRuns(this.#db, 'fresh', refs, this.#now(), limit);
+      const rows = fresh.length > 0 ? fresh : this.#oneSuspect(worker, refs);
       return rows.map((row) => ({ run: toRun(row), resumes: this.#own(worker, row) }));
     });
   }
@@ -155,7 +154,7 @@ export class SqliteStore implements Store {
     const range = { from: prefix, to: `${prefix}\u{10FFFF}`, limit };
     return this.#db
       .all<{ id: string }>(
-        'SELECT id FROM runs WHERE id >= :from AND id < :to ORDER BY id LIMIT :limit',
+        'SELECT id FROM runs WHERE id >= :from AND id < :to ORDER BY id LIMIT (SELECT :limit)',
         range,
       )
       .map(({ id }) => id);
@@ -259,28 +258,13 @@ export class SqliteStore implements Store {
     return resumes;
   }
 
-  /** What waits for long is not even read: there may be a million of those. */
-  #unowned(condition: string, params: Record<string, unknown> & { limit: number }): RunRow[] {
-    const now = this.#now();
-    const rows: RunRow[] = [];
-    for (const { index, isSoon } of soon) {
-      const limit = params.limit - rows.length;
-      const sql = `
-        SELECT ${runColumns} FROM runs INDEXED BY ${index}
-        WHERE status = 'active' AND owner IS NULL AND ${isSoon} AND ${condition}
-          AND machine || '@' || version IN (SELECT value FROM json_each(:refs)) LIMIT :limit`;
-      if (limit > 0) rows.push(...this.#db.all<RunRow>(sql, { ...params, limit, now, soon: now + longWait }));
-    }
-    return rows;
-  }
-
   /** Only while no other suspect runs: whoever dies next is the one. */
-  #oneSuspect(worker: string, params: Record<string, unknown>): RunRow[] {
+  #oneSuspect(worker: string, refs: readonly string[]): RunRow[] {
     const held = this.#db.get(
       'SELECT 1 FROM runs WHERE owner = :worker AND resumes > :suspectAfter LIMIT 1',
       { worker, suspectAfter },
     );
-    return held ? [] : this.#unowned('resumes >= :suspectAfter', { ...params, limit: 1 });
+    return held ? [] : unownedRuns(this.#db, 'suspect', refs, this.#now(), 1);
   }
 
   #takeEvicted(worker: string): string[] {
@@ -291,16 +275,6 @@ export class SqliteStore implements Store {
     return rows.map(({ id }) => id);
   }
 }
-
-/** The unfinished runs that wait for nothing, or not for long, or since before the clock was set back. */
-const soon = [
-  { index: 'runs_unowned', isSoon: 'due_at IS NULL' },
-  { index: 'runs_unowned', isSoon: 'due_at <= :soon' },
-  { index: 'runs_unowned_since', isSoon: 'updated_at > :now AND due_at > :soon' },
-];
-
-/** Without a look at its machine, which is most of the cost where there is none. */
-const anyUnowned = `SELECT 1 FROM runs INDEXED BY runs_unowned WHERE status = 'active' AND owner IS NULL LIMIT 1`;
 
 const settledClaim = (row: RunRow | undefined): Claim =>
   row ? { type: 'final', run: toRun(row) } : { type: 'unknown' };
