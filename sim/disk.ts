@@ -1,5 +1,4 @@
 import Sqlite from 'better-sqlite3';
-import type { Statement } from 'better-sqlite3';
 import { Database } from '../src/sqlite/database.ts';
 import { migrate } from '../src/sqlite/migrations.ts';
 
@@ -14,7 +13,7 @@ export class Disk {
   /** How many transactions have been written so far. */
   writes = 0;
   readonly #sqlite = new Sqlite(':memory:');
-  readonly #wipes: readonly Statement[];
+  readonly #wipe: () => void;
 
   constructor(tables: readonly string[]) {
     this.#sqlite.pragma('foreign_keys = ON');
@@ -22,13 +21,14 @@ export class Disk {
     migrate(this.#sqlite, ':memory:');
     for (const table of tables) this.#sqlite.exec(table);
     this.db = new Database('(simulated)', this.#connection(), (write) => write());
-    this.#wipes = this.#rowHolders().map((name) => this.#sqlite.prepare(`DELETE FROM ${name}`));
+    const wipes = this.#rowHolders().map((name) => this.#sqlite.prepare(`DELETE FROM ${name}`));
+    this.#wipe = this.#sqlite.transaction(() => wipes.forEach((wipe) => wipe.run()));
   }
 
   /** Removes every row. */
   wipe(): void {
     this.isFull = false;
-    this.#sqlite.transaction(() => this.#wipes.forEach((wipe) => wipe.run()))();
+    this.#wipe();
   }
 
   /** Those that point at others first. */

@@ -116,10 +116,9 @@ export class World {
   }
 
   #wasFinal(id: string | undefined): boolean {
-    const row = this.disk.db.get(`SELECT 1 FROM history WHERE run = :id AND event = 'retry' LIMIT 1`, {
-      id,
-    });
-    return row !== undefined;
+    const retries = `SELECT 1 FROM transitions
+      WHERE run = (SELECT no FROM runs WHERE id = :id) AND event = 'retry' LIMIT 1`;
+    return this.disk.db.get(retries, { id }) !== undefined;
   }
 }
 

@@ -57,16 +57,16 @@ export const readCensus = (db: Database): CensusRow[] =>
      WHERE runs > 0`,
   );
 
-const counted = `
-  SELECT machine, version, status, state, count(*) AS runs FROM (
-    ${activeRuns('machine, version, status, state')}
-    UNION ALL
-    SELECT machine, version, status, state FROM runs INDEXED BY runs_final WHERE status <> 'active'
-  ) GROUP BY machine, version, status, state`;
-
-const kept = 'SELECT machine, version, status, state, runs FROM census WHERE runs <> 0';
-
 /** Counts every run, which takes the longer the more there are. */
 export const isCensusRight = (db: Database): boolean =>
-  db.get(`SELECT 1 FROM (${kept} EXCEPT SELECT * FROM (${counted}))
-          UNION ALL SELECT 1 FROM (SELECT * FROM (${counted}) EXCEPT ${kept}) LIMIT 1`) === undefined;
+  db.get(
+    `SELECT 1 FROM (
+       SELECT machine, version, status, state, runs FROM census
+       UNION ALL
+       SELECT machine, version, status, state, -1 FROM (
+         ${activeRuns('machine, version, status, state')}
+         UNION ALL
+         SELECT machine, version, status, state FROM runs INDEXED BY runs_final WHERE status <> 'active'
+       )
+     ) GROUP BY machine, version, status, state HAVING sum(runs) <> 0 LIMIT 1`,
+  ) === undefined;
