@@ -20,7 +20,7 @@ type Parts = Pick<Site, 'serverUrl' | 'adminUrl'> & {
 };
 
 /** As delivered (`restate-server --dump-config`): fewer partitions were slower. */
-export const restateDefaults = { partitions: 24, invocationsAtOnce: 1000, journalRetention: '1 day' };
+export const restateDefaults = { partitions: 24, journalRetention: '1 day' };
 
 export const restateSources = [
   'https://docs.restate.dev/server/configuration',

@@ -47,6 +47,9 @@ export const redisSettings = {
  * held back while the queue is filled must not time out.
  */
 export const restateSettings = {
+  // Of each of 24 partitions. As delivered (1000), a backlog of 24,000 is pushed at once, which was slower, and too much
+  // for one worker process on a fast machine.
+  RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT: '20',
   RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT: '10m',
   RESTATE_BIFROST__LOCAL__ROCKSDB_DISABLE_WAL_FSYNC: 'false',
   RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC: 'false',

@@ -103,7 +103,7 @@ export class Database {
 
   /** Changes whenever another connection has committed. */
   dataVersion(): number {
-    return this.#connection.pragma('data_version', { simple: true }) as number;
+    return (this.#prepare('PRAGMA data_version').get() as { data_version: number }).data_version;
   }
 
   pragma(name: string): unknown {
