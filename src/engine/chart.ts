@@ -5,6 +5,7 @@ import { createMachine } from 'xstate';
 import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 import { driver } from './driver.ts';
 import type { Action } from './driver.ts';
+import type { CallError } from './retry.ts';
 import type { Status } from './run.ts';
 
 /** What entering a state asks for. A cancelled timer and a stopped call show in `Moved` as well. */
@@ -30,7 +31,10 @@ export type Child = { id: string; src: string; input: unknown };
 type Recorded = { readonly snapshot: string };
 
 type Event = { type: string; [field: string]: unknown };
-type Persisted = { children: Record<string, { src: string; snapshot: { input?: unknown } }> };
+type Persisted = {
+  context: object;
+  children: Record<string, { src: string; snapshot: { input?: unknown } }>;
+};
 type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
 
 /** Where a machine begins. */
@@ -56,9 +60,18 @@ export const asRestored = (position: Position): Position => {
   return position;
 };
 
-/** What a record keeps of a position. */
-export const textOf = (position: Position): string =>
-  JSON.stringify(position.machine.getPersistedSnapshot(position));
+/** XState keeps a child until its state is left: a call that was answered would be made again after a crash. */
+export const withoutChild = (position: Position, id: string): Position => {
+  position.children = { ...position.children };
+  delete position.children[id];
+  return position;
+};
+
+/** What a record keeps of a position. XState would take data of a certain shape for one of its actors, and drop it. */
+export const textOf = (position: Position): string => {
+  const persisted = position.machine.getPersistedSnapshot({ ...position, context: {} } as Position);
+  return JSON.stringify({ ...persisted, context: position.context as object });
+};
 
 /** The first call in flight that `is` says yes to, as a record would have it. */
 export const findChild = (position: Position, is: (id: string) => boolean): Child | undefined => {
@@ -103,8 +116,10 @@ export const contextOf = (snapshot: string): unknown =>
 
 /** The position that a record holds. */
 export const restore = (machine: AnyStateMachine, record: Recorded): Position => {
-  const snapshot = driver.restore(machine, takeParsed(record));
+  const persisted = takeParsed(record);
+  const snapshot = driver.restore(machine, { ...persisted, context: {} });
   if (snapshot.status === 'error') throw asError(snapshot.error); // a state that is there no more
+  snapshot.context = persisted.context;
   return snapshot;
 };
 
@@ -155,4 +170,8 @@ const stateName = (value: unknown): string =>
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && Object.keys(value as object).length === 0;
 
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+/** XState ends a machine for the error of a call, which is data here, where no state takes it. */
+const asError = (error: unknown): Error =>
+  error instanceof Error
+    ? error
+    : new Error(`no onError takes it: ${(error as CallError | undefined)?.message}`);

@@ -1,4 +1,4 @@
-import { assign, emit, enqueueActions, setup } from 'xstate';
+import { and, assign, emit, enqueueActions, not, raise, setup } from 'xstate';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { neverCalled } from '../../test/harness/engine.ts';
@@ -49,6 +49,19 @@ describe('a machine is registered', () => {
         entry: ['note', assign({})],
         after: { backoff: { target: 'failed', guard: 'isLate' }, 500: 'failed' },
       }),
+    });
+    expect(() => toMachine(sound)).not.toThrow();
+  });
+
+  test('with delayed events that have an id, and a state that is left by what it raises', () => {
+    const sound = definition({
+      working: {
+        entry: [
+          raise({ type: 'late' }, { id: 'late', delay: 'backoff' as never }),
+          raise({ type: 'x' }, { id: 'x', delay: 9 }),
+        ],
+        on: { late: 'done' },
+      },
     });
     expect(() => toMachine(sound)).not.toThrow();
   });
@@ -110,6 +123,40 @@ describe('a machine is refused, by state and with the fix,', () => {
       'for an unknown guard',
       definition({ working: working({ after: { 10: { target: 'failed', guard: 'isLat' } } }) }),
       /state "working": the guard "isLat" does not exist; did you mean "isLate"\?/,
+    ],
+    [
+      'for an unknown guard within others',
+      definition({
+        working: working({ always: { guard: and([not('isLat'), 'isLate']), target: 'failed' } }),
+      }),
+      /state "working": the guard "isLat" does not exist; did you mean "isLate"\?/,
+    ],
+    [
+      'for an action on the way to its first state',
+      definition({ working: working() }, { initial: { target: 'working', actions: 'print' } }),
+      /the machine: the action "print" would not survive a crash/,
+    ],
+    [
+      'for a delayed event without an id',
+      definition({ working: working({ entry: raise({ type: 'late' }, { delay: 10 }) }) }),
+      /state "working": it raises "late" later, without an id: add one/,
+    ],
+    [
+      'for the misspelt delay of an event',
+      definition({
+        working: working({ entry: raise({ type: 'late' }, { id: 'late', delay: 'backof' as never }) }),
+      }),
+      /state "working": the delay "backof" does not exist; did you mean "backoff"\?/,
+    ],
+    [
+      'for a state that only an event from nowhere leaves',
+      definition({ working: working({ after: { 10: 'stuck' } }), stuck: { on: { approve: 'done' } } }),
+      /state "stuck": no final state can be reached from here by its calls, its timers and what it raises/,
+    ],
+    [
+      'for being parallel at the root',
+      definition({ one: working() }, { type: 'parallel', initial: undefined }),
+      /it is parallel itself: put that into a state/,
     ],
     [
       'for two calls under one key',

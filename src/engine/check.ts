@@ -15,10 +15,11 @@ export const problemsOf = (definition: Definition): string[] => {
     ...nodes.flatMap((node) => callProblems(node, definition)),
     ...nodes.flatMap(addressProblems),
     ...nodes.flatMap((node) => delayProblems(node, machine)),
+    ...nodes.flatMap((node) => raiseProblems(node, machine)),
     ...nodes.flatMap((node) => actionProblems(node, machine)),
     ...nodes.flatMap((node) => guardProblems(node, machine)),
     ...keyProblems(nodes),
-    ...finalProblems(machine.root, nodes),
+    ...finalProblems(machine.root, nodes, machine),
   ];
 };
 
@@ -62,24 +63,37 @@ const addressProblems = (node: StateNode): string[] =>
   );
 
 /** XState runs a delay that it does not know at once: a hot retry loop. */
-const delayProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
-  node.after.flatMap(({ delay }) => {
-    const name = String(delay);
-    if (name in implementations.delays || /^\d+$/.test(name)) return [];
-    return [
-      `${where(node)}: the delay "${name}" does not exist${suggest(name, Object.keys(implementations.delays))}`,
-    ];
+const delayProblems = (node: StateNode, machine: AnyStateMachine): string[] =>
+  node.after.flatMap(({ delay }) => (/^\d+$/.test(String(delay)) ? [] : delayProblem(node, delay, machine)));
+
+const delayProblem = (node: StateNode, delay: unknown, { implementations }: AnyStateMachine): string[] =>
+  typeof delay !== 'string' || delay in implementations.delays
+    ? []
+    : [
+        `${where(node)}: the delay "${delay}" does not exist${suggest(delay, Object.keys(implementations.delays))}`,
+      ];
+
+/** XState gives a delayed event an id by chance where it has none: two of them would be one timer in a record. */
+const raiseProblems = (node: StateNode, machine: AnyStateMachine): string[] =>
+  actionsOf(node).flatMap((action) => {
+    const { type, event, id, delay } = raiseIn(action, machine);
+    if (type !== 'xstate.raise' || delay === undefined || id?.startsWith('xstate.after.')) return [];
+    const problems = delayProblem(node, delay, machine);
+    if (id !== undefined) return problems;
+    return problems.concat(
+      `${where(node)}: it raises "${event?.type ?? 'an event'}" later, without an id: add one, as in raise(event, { id, delay })`,
+    );
   });
 
 const pureActions = new Set(['xstate.assign', 'xstate.raise', 'xstate.cancel']);
 
-const actionProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
+const actionProblems = (node: StateNode, machine: AnyStateMachine): string[] =>
   actionsOf(node).flatMap((action) => {
     const name = nameOf(action);
-    const known = implementations.actions as Record<string, unknown>;
-    const body = name === undefined ? action : known[name];
+    const body = bodyOf(action, machine);
     if (name !== undefined && body === undefined) {
-      return [`${where(node)}: the action "${name}" does not exist${suggest(name, Object.keys(known))}`];
+      const known = Object.keys(machine.implementations.actions);
+      return [`${where(node)}: the action "${name}" does not exist${suggest(name, known)}`];
     }
     const type = (body as { type?: string }).type;
     if (type !== undefined && pureActions.has(type)) return [];
@@ -89,13 +103,19 @@ const actionProblems = (node: StateNode, { implementations }: AnyStateMachine): 
   });
 
 const guardProblems = (node: StateNode, { implementations }: AnyStateMachine): string[] =>
-  transitionsOf(node).flatMap(({ guard }) => {
-    const name = nameOf(guard);
-    if (name === undefined || name in implementations.guards) return [];
-    return [
-      `${where(node)}: the guard "${name}" does not exist${suggest(name, Object.keys(implementations.guards))}`,
-    ];
-  });
+  transitionsOf(node)
+    .flatMap(({ guard }) => guardsIn(guard))
+    .flatMap((guard) => {
+      const name = nameOf(guard);
+      if (name === undefined || name in implementations.guards) return [];
+      return [
+        `${where(node)}: the guard "${name}" does not exist${suggest(name, Object.keys(implementations.guards))}`,
+      ];
+    });
+
+/** `and`, `or` and `not` are functions that hold others. */
+const guardsIn = (guard: unknown): unknown[] =>
+  typeof guard === 'function' && 'guards' in guard ? (guard.guards as unknown[]).flatMap(guardsIn) : [guard];
 
 /** Two calls of one name would share an idempotency key: a receiver would drop the second. */
 const keyProblems = (nodes: StateNode[]): string[] => {
@@ -113,29 +133,63 @@ const keyProblems = (nodes: StateNode[]): string[] => {
   );
 };
 
-const finalProblems = (root: StateNode, nodes: StateNode[]): string[] => {
+const finalProblems = (root: StateNode, nodes: StateNode[], machine: AnyStateMachine): string[] => {
+  if (root.type === 'parallel')
+    return ['it is parallel itself: put that into a state whose onDone leads to a final one'];
   const finals = Object.values(root.states).filter(({ type }) => type === 'final');
   if (finals.length === 0) return ['it has no final state: its runs would never end'];
   const ending = new Set<StateNode>(finals);
+  const comes = eventsOf(nodes, machine);
   // Backwards from the final states, until nothing is added.
   for (let size = 0; size !== ending.size;) {
     size = ending.size;
-    for (const node of nodes) if (node !== root && leadsTo(node, ending)) ending.add(node);
+    for (const node of nodes) if (node !== root && leadsTo(node, ending, comes)) ending.add(node);
   }
   return nodes
     .filter((node) => node.type === 'atomic' && node !== root && !ending.has(node))
-    .map((node) => `${where(node)}: no final state can be reached from here`);
+    .map(
+      (node) =>
+        `${where(node)}: no final state can be reached from here by its calls, its timers and what it raises`,
+    );
 };
 
 /** A state leaves by its own transitions or by those of a state around it; the root's own, `cancel`, do not count. */
-const leadsTo = (node: StateNode, ending: Set<StateNode>): boolean =>
-  transitionsOf(node).some(({ target }) => target?.some((state) => ending.has(state))) ||
+const leadsTo = (node: StateNode, ending: Set<StateNode>, comes: (event: string) => boolean): boolean =>
+  transitionsOf(node).some(
+    ({ eventType, target }) => comes(eventType) && target?.some((state) => ending.has(state)),
+  ) ||
   (node.parent !== undefined && ending.has(node.parent)) ||
   (node.type === 'compound' && node.initial.target.some((state) => ending.has(state)));
 
-const actionsOf = (node: StateNode): unknown[] =>
+/** Nobody sends a run an event but its calls, its timers and itself. */
+const eventsOf = (nodes: StateNode[], machine: AnyStateMachine): ((event: string) => boolean) => {
+  const raised = new Set(
+    nodes
+      .flatMap(actionsOf)
+      .map((action) => raiseIn(action, machine))
+      .filter(({ type }) => type === 'xstate.raise')
+      .map(({ event }) => event?.type), // of one that is computed, nothing is known
+  );
+  return (event) => event === '' || /^xstate\.|\*$/.test(event) || raised.has(event) || raised.has(undefined);
+};
+
+/** The parts of a `raise` that XState shows. */
+type Raise = { type: string; id: string; event: { type: string }; delay: unknown };
+
+const actionsOf = (node: StateNode): unknown[] => [
   // The delayed raises and cancels of `after` are XState's own.
-  [...node.entry, ...node.exit, ...transitionsOf(node).flatMap(({ actions }) => actions)];
+  ...node.entry,
+  ...node.exit,
+  ...(node.type === 'compound' ? node.initial.actions : []),
+  ...transitionsOf(node).flatMap(({ actions }) => actions),
+];
+
+const raiseIn = (action: unknown, machine: AnyStateMachine): Partial<Raise> => bodyOf(action, machine) ?? {};
+
+const bodyOf = (action: unknown, { implementations }: AnyStateMachine): unknown => {
+  const name = nameOf(action);
+  return name === undefined ? action : (implementations.actions as Record<string, unknown>)[name];
+};
 
 const transitionsOf = (node: StateNode) => [...[...node.transitions.values()].flat(), ...(node.always ?? [])];
 

@@ -2,7 +2,17 @@
  * How a run advances. Pure: a record and what happened go in, the next record, its history and its writes
  * come out. Local calls are answered on the spot, so that they chain inside one transaction.
  */
-import { asRestored, children, enter, findChild, move, reenter, restore, textOf } from './chart.ts';
+import {
+  asRestored,
+  children,
+  enter,
+  findChild,
+  move,
+  reenter,
+  restore,
+  textOf,
+  withoutChild,
+} from './chart.ts';
 import type { Child, Position } from './chart.ts';
 import { conclude, historyRow } from './conclude.ts';
 import type { Progress } from './conclude.ts';
@@ -94,8 +104,13 @@ export const fail = (run: Run, reason: string, clock: Clock): Step => {
   };
 };
 
-/** Puts a failed run back to a step, history kept: where it failed, unless `state` says otherwise. */
-export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.failedIn ?? ''): Step => {
+/** Puts a failed run back to a step, history kept: the one in which it failed, unless `state` says otherwise. */
+export const redrive = (
+  machine: Machine,
+  run: Run,
+  clock: Clock,
+  state = stepOf(machine, run.failedIn ?? ''),
+): Step => {
   if (run.status !== 'failed')
     throw new Error(`only a failed run can be retried; ${run.id} is ${run.status}`);
   if (!machine.steps.includes(state)) {
@@ -107,6 +122,10 @@ export const redrive = (machine: Machine, run: Run, clock: Clock, state = run.fa
   const cleared = { ...run, reason: null, failedIn: null };
   return chain(machine, conclude(cleared, next, { at: clock.now(), event: 'retry' }), clock);
 };
+
+/** The state of the chart that `state` is, or is inside of: `paying` of `paying.charging`. */
+const stepOf = ({ steps }: Machine, state: string): string =>
+  steps.find((step) => state.startsWith(`${step}.`)) ?? state;
 
 /** The calls that the run's state asks for: the same after a step as after a crash. */
 export const wantedCalls = (machine: Machine, run: Run): Call[] => {
@@ -162,7 +181,7 @@ const answered = (
           }),
         }),
   };
-  return conclude(run, move(machine.chart, position, event), {
+  return conclude(run, move(machine.chart, withoutChild(position, id), event), {
     at,
     event: `${machine.calls.get(id)?.name ?? id} ${outcome}`,
     duration,
