@@ -35,7 +35,7 @@ type Persisted = {
   context: object;
   children: Record<string, { src: string; snapshot: { input?: unknown } }>;
 };
-type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
+type Params = { id: string; sendId: string; delay?: unknown; event: { type: string } };
 
 /** Where a machine begins. */
 export const enter = (machine: AnyStateMachine, input: unknown): Moved => moved(driver.enter(machine, input));
@@ -149,7 +149,9 @@ const request = (action: Action): Request[] => {
     case 'xstate.spawnChild':
       return [{ type: 'call', id }];
     case 'xstate.raise': // without a delay it was consumed within the transition
-      return delay === undefined ? [] : [{ type: 'timer', id, delay, event }];
+      if (typeof delay === 'number') return [{ type: 'timer', id, delay, event }];
+      if (delay === undefined && !id?.startsWith('xstate.after.')) return [];
+      throw new Error(`a delay is ${String(delay)}`); // XState would not wait at all
     case 'xstate.cancel':
       return [{ type: 'cancelTimer', id: sendId }];
     case 'xstate.stopChild': // gone from the snapshot's children
