@@ -47,7 +47,9 @@ export const move = (machine: AnyStateMachine, position: Position, event: Event)
 /** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
 export const reenter = (machine: AnyStateMachine, { snapshot }: Recorded, state: string): Moved => {
   const { context } = JSON.parse(snapshot) as { context: object };
-  const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
+  const config = { ...machine.config, options: machine.options, initial: state, context } as Parameters<
+    typeof createMachine
+  >[0];
   const elsewhere: AnyStateMachine = createMachine(config, machine.implementations as never);
   const next = moved(driver.enter(elsewhere));
   // From here on it is the machine's own again, whose root begins elsewhere.
