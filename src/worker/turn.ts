@@ -87,8 +87,7 @@ export class Turn {
   }
 
   #start(mail: DeliveryMail): void {
-    const { id, machine, input, problem } = mail.request;
-    if (problem !== undefined) return this.#settle(mail.delivery, { how: 'deadLetter', error: problem });
+    const { id, machine, input } = mail.request;
     try {
       const step = start(machine, id, input, this.#context.clock);
       this.drafts.set(id, { id, machine, base: null, input, step, deliveries: [mail], inDoubt: false });
@@ -98,7 +97,6 @@ export class Turn {
         error: `${machine.ref} cannot start: ${messageOf(error)}`,
       });
     }
-    return undefined;
   }
 
   #joinClaimed(claim: Resumed, mail: DeliveryMail): void {

@@ -23,13 +23,11 @@ export const amqpDeadLetters = (publisher: Publisher, topology: Topology, patien
   return {
     list: (limit) =>
       perform(async (channel) => {
-        let letters: DeadLetter[] = [];
-        const oldest = () => letters.toSorted(byAge).slice(0, limit);
+        let oldest: DeadLetter[] = [];
         for await (const letter of getAll(channel, topology.dead)) {
-          letters.push(fromDeadLetter(letter));
-          if (letters.length === 2 * limit) letters = oldest(); // at each one, it took minutes for many
+          oldest = [...oldest, fromDeadLetter(letter)].toSorted(byAge).slice(0, limit);
         }
-        return oldest();
+        return oldest;
       }),
     requeue: (id) => take(id, (letter) => publisher.publish(toResubmission(topology, letter), { patience })),
     drop: (id) => take(id, async () => {}),

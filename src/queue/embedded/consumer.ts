@@ -1,6 +1,7 @@
 import { messageOf } from '../../engine/errors.ts';
 import type { Database } from '../../sqlite/database.ts';
-import { watchCommits } from '../../sqlite/watch.ts';
+import type { Host } from '../../sqlite/host.ts';
+import type { watchCommits } from '../../sqlite/watch.ts';
 import { joinWorkers, renewLease } from '../../sqlite/workers.ts';
 import { isGone } from '../../sqlite/errors.ts';
 import type { Consumer, ConsumerOptions, Delivery } from '../queue.ts';
@@ -26,7 +27,15 @@ const againMs = 500;
 /** Where the queue tells of its troubles; pino fits. */
 export type EmbeddedLog = Record<'info' | 'warn', (details: object, message: string) => void>;
 
-export type ConsumerSettings = {
+/** What is around a process. A simulation brings a world of its own, in which no time is lost. */
+export type Surroundings = {
+  readonly host: Host;
+  /** Calls back once after `ms`. Returns what cancels it. */
+  readonly after: (ms: number, ring: () => void) => () => void;
+  readonly watch: typeof watchCommits;
+};
+
+export type ConsumerSettings = Surroundings & {
   readonly lapMs: number;
   readonly leaseMs: number;
   readonly now: () => number;
@@ -37,14 +46,11 @@ export type ConsumerSettings = {
 export class EmbeddedConsumer implements Consumer {
   readonly #db: Database;
   readonly #options: ConsumerOptions;
-  readonly #lapMs: number;
-  readonly #leaseMs: number;
-  readonly #now: () => number;
-  readonly #log: EmbeddedLog;
+  readonly #settings: ConsumerSettings;
   readonly #inHand = new Set<number>();
   readonly #settling = new Set<Promise<unknown>>();
   readonly #watcher: { close(): void };
-  #timer: NodeJS.Timeout | undefined;
+  #cancelWake: (() => void) | undefined;
   #fetching: Promise<void> | undefined;
   #again = false;
   #isFailing = false;
@@ -52,14 +58,11 @@ export class EmbeddedConsumer implements Consumer {
   #stopped = false;
   #closed: Promise<void> | undefined;
 
-  constructor(db: Database, options: ConsumerOptions, { lapMs, leaseMs, now, log }: ConsumerSettings) {
+  constructor(db: Database, options: ConsumerOptions, settings: ConsumerSettings) {
     this.#db = db;
     this.#options = options;
-    this.#lapMs = lapMs;
-    this.#leaseMs = leaseMs;
-    this.#now = now;
-    this.#log = log;
-    this.#watcher = watchCommits(db, () => this.wake());
+    this.#settings = settings;
+    this.#watcher = settings.watch(db, () => this.wake());
     this.wake();
   }
 
@@ -73,7 +76,7 @@ export class EmbeddedConsumer implements Consumer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#watcher.close();
-    clearTimeout(this.#timer);
+    this.#cancelWake?.();
     await this.#fetching;
   }
 
@@ -128,7 +131,7 @@ export class EmbeddedConsumer implements Consumer {
 
   /** Nobody waits longer than a lap: a message that would has been on its way when the clock was set back. */
   async #shortenLaps(): Promise<void> {
-    const latest = this.#now() + this.#lapMs;
+    const latest = this.#now() + this.#settings.lapMs;
     const far = 'holder IS NULL AND visible_at > :latest';
     if (this.#db.get(`SELECT 1 FROM messages WHERE ${far} LIMIT 1`, { latest }) === undefined) return;
     await this.#db.write(() =>
@@ -159,9 +162,10 @@ export class EmbeddedConsumer implements Consumer {
   /** True when the lease was gone: another worker took this one for dead, and its messages went back. */
   #rejoined(): boolean {
     const { worker } = this.#options;
-    const expiresAt = this.#now() + this.#leaseMs;
+    const { leaseMs, host } = this.#settings;
+    const expiresAt = this.#now() + leaseMs;
     if (renewLease(this.#db, worker, expiresAt)) return false;
-    joinWorkers(this.#db, worker, expiresAt);
+    joinWorkers(this.#db, worker, expiresAt, host);
     return true;
   }
 
@@ -175,12 +179,15 @@ export class EmbeddedConsumer implements Consumer {
   #fails(error: unknown): void {
     if (!this.#isFailing && !isGone(error))
       // which the worker tells of
-      this.#log.warn({ error: messageOf(error) }, 'the queue cannot hand out messages; it tries again');
+      this.#settings.log.warn(
+        { error: messageOf(error) },
+        'the queue cannot hand out messages; it tries again',
+      );
     this.#isFailing = true;
   }
 
   #works(): void {
-    if (this.#isFailing) this.#log.info({}, 'the queue works again');
+    if (this.#isFailing) this.#settings.log.info({}, 'the queue works again');
     this.#isFailing = false;
   }
 
@@ -221,7 +228,7 @@ export class EmbeddedConsumer implements Consumer {
         return await this.#db.write(write);
       } catch (error) {
         if (this.#stopped || isGone(error)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, againMs));
+        await new Promise<void>((resolve) => void this.#settings.after(againMs, resolve));
       }
     }
   }
@@ -234,13 +241,17 @@ export class EmbeddedConsumer implements Consumer {
   #postpone(seq: number): void {
     this.#db.run(
       `UPDATE messages SET holder = NULL, deliveries = 0, visible_at = :at WHERE seq = :seq AND holder = :worker`,
-      { seq, worker: this.#options.worker, at: this.#now() + this.#lapMs },
+      { seq, worker: this.#options.worker, at: this.#now() + this.#settings.lapMs },
     );
   }
 
   #wakeAt(at: number): void {
-    clearTimeout(this.#timer);
+    this.#cancelWake?.();
     const delay = Math.min(Math.max(1, at - this.#now()), longestSleepMs);
-    if (!this.#stopped) this.#timer = setTimeout(() => this.wake(), delay);
+    if (!this.#stopped) this.#cancelWake = this.#settings.after(delay, () => this.wake());
+  }
+
+  #now(): number {
+    return this.#settings.now();
   }
 }

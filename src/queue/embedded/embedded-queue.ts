@@ -1,10 +1,12 @@
 import type { Database } from '../../sqlite/database.ts';
+import { thisHost } from '../../sqlite/host.ts';
+import { watchCommits } from '../../sqlite/watch.ts';
 import { deadWorkers, leaseMs as defaultLeaseMs } from '../../sqlite/workers.ts';
 import type { Consumer, ConsumerOptions, DeadLetters, Depth, Message, Queue, Submission } from '../queue.ts';
 import { QueueError } from '../queue.ts';
 import { DatabaseError } from '../../sqlite/errors.ts';
 import { EmbeddedConsumer } from './consumer.ts';
-import type { ConsumerSettings, EmbeddedLog } from './consumer.ts';
+import type { ConsumerSettings, EmbeddedLog, Surroundings } from './consumer.ts';
 import { toDeadLetter } from './dead-letters.ts';
 import type { DeadLetterRow } from './dead-letters.ts';
 
@@ -17,6 +19,17 @@ export type EmbeddedOptions = {
   readonly leaseMs?: number;
   readonly now?: () => number;
   readonly log?: EmbeddedLog;
+  /** The process's own by default. */
+  readonly surroundings?: Surroundings;
+};
+
+const own: Surroundings = {
+  host: thisHost,
+  after(ms, ring) {
+    const timeout = setTimeout(ring, ms);
+    return () => clearTimeout(timeout);
+  },
+  watch: watchCommits,
 };
 
 const silent: EmbeddedLog = { info() {}, warn() {} };
@@ -32,13 +45,11 @@ export class EmbeddedQueue implements Queue {
   readonly #settings: ConsumerSettings;
   readonly #consumers = new Set<EmbeddedConsumer>();
 
-  constructor(
-    db: Database,
-    { lapMs = defaultLapMs, leaseMs = defaultLeaseMs, now = Date.now, log = silent }: EmbeddedOptions = {},
-  ) {
+  constructor(db: Database, { surroundings = own, ...options }: EmbeddedOptions = {}) {
+    const { lapMs = defaultLapMs, leaseMs = defaultLeaseMs, now = Date.now, log = silent } = options;
     this.name = `embedded in ${db.path}`;
     this.#db = db;
-    this.#settings = { lapMs, leaseMs, now, log };
+    this.#settings = { ...surroundings, lapMs, leaseMs, now, log };
   }
 
   async publish(submission: Submission): Promise<void> {
@@ -78,7 +89,7 @@ export class EmbeddedQueue implements Queue {
          count(*) FILTER (WHERE visible_at > :now AND holder IS NULL) AS waiting,
          (SELECT count(*) FROM dead_letters) AS dead
        FROM messages`,
-      { now, dead: JSON.stringify(deadWorkers(this.#db, now)) },
+      { now, dead: JSON.stringify(deadWorkers(this.#db, now, this.#settings.host)) },
     );
     return row!;
   }
