@@ -15,7 +15,7 @@ export class Process implements Scheduler {
   leaving = false;
   readonly #time: Time;
   readonly #onDeath: (() => void)[] = [];
-  #missed: (() => void)[] = [];
+  readonly #missed: (() => void)[] = [];
   #alive = true;
 
   constructor(time: Time, name: string, pid: number) {
@@ -57,7 +57,7 @@ export class Process implements Scheduler {
   continue(): void {
     this.pausedSince = undefined;
     this.wellSince = this.#time.now;
-    for (const ring of this.#missed.splice(0)) this.soon(ring);
+    this.#catchUp();
   }
 
   /** As by SIGKILL. */
@@ -73,7 +73,16 @@ export class Process implements Scheduler {
 
   #run(ring: () => void): void {
     if (!this.#alive) return;
-    if (this.paused) this.#missed.push(ring);
+    if (this.paused || this.#missed.length > 0) this.#missed.push(ring);
     else ring();
+  }
+
+  /** Frames of a connection stay in order: what comes now is not ahead of what was missed. */
+  #catchUp(): void {
+    this.#time.in(0, () => {
+      if (!this.#alive || this.paused) return;
+      this.#missed.shift()?.();
+      if (this.#missed.length > 0) this.#catchUp();
+    });
   }
 }
