@@ -28,7 +28,7 @@ export type BatchResult = {
   readonly transitions: number;
   /** How many runs ended in which status: a history in which nothing gets done proves nothing. */
   readonly ended: Readonly<Record<string, number>>;
-  readonly reached: Readonly<Reached>;
+  readonly reached: Reached;
   /** Of all journals: the same seed has the same one. */
   readonly hash: string;
   readonly failure: Failure | undefined;
@@ -60,7 +60,7 @@ export const playBatch = async ({ seed, runs, path }: Batch): Promise<BatchResul
       transitions += history.transitions;
       hash.update(history.lines.join('\n'));
       for (const { status } of history.runs) ended[status] = (ended[status] ?? 0) + 1;
-      for (const milestone of history.reached) reached[milestone] += 1;
+      for (const milestone of history.reached) reached[drawn.queue][milestone] += 1;
     }
     if (!isKept) failedAt ??= performance.now();
     return isKept;

@@ -1,4 +1,3 @@
-import { sendAlertByAmqp } from '../src/effects/alert-amqp.ts';
 import type { RemoteCall } from '../src/engine/definition.ts';
 import type { Machine } from '../src/engine/machine.ts';
 import { toMachine } from '../src/engine/machine.ts';
@@ -7,8 +6,8 @@ import type { Registry } from '../src/machines/registry.ts';
 import type { Queue } from '../src/queue/queue.ts';
 import type { Log } from '../src/worker/log.ts';
 import { Worker } from '../src/worker/worker.ts';
-import { topology } from './broker.ts';
-import { Publisher, WorkerQueue } from './link.ts';
+import type { Equipment } from './post.ts';
+import { ProcessDisk } from './process-disk.ts';
 import { Process } from './process.ts';
 import { callTimeout } from './receiver.ts';
 import type { Scenario } from './scenario.ts';
@@ -33,9 +32,9 @@ export const machine: Machine = toMachine(createTodo({ sendAlert: elsewhere, sen
 
 type Member = {
   readonly process: Process;
+  readonly disk: ProcessDisk;
   readonly store: WatchedStore;
-  readonly queue: WorkerQueue;
-  readonly publisher: Publisher;
+  readonly equipment: Equipment;
   readonly worker: Worker;
 };
 
@@ -88,7 +87,15 @@ export class Crew {
   }
 
   pause(place: number, length: number): void {
-    const member = this.at(place);
+    this.#pause(this.at(place), length);
+  }
+
+  pauseNamed(name: string, length: number): void {
+    const isNamed = (member: Member | undefined) => member?.process.name === name;
+    this.#pause(this.#members.find(isNamed), length);
+  }
+
+  #pause(member: Member | undefined, length: number): void {
     if (!member) return;
     this.#note(member, 'is stopped');
     member.process.pause();
@@ -128,15 +135,15 @@ export class Crew {
     const pid = (this.#pids += 1);
     const process = new Process(world.time, `w${pid}`, pid);
     world.processes.set(pid, process);
-    const store = new WatchedStore(world, process);
-    const publisher = new Publisher(world, process);
-    const queue = new WorkerQueue(world, process, publisher);
+    const disk = new ProcessDisk(world, process);
+    const store = new WatchedStore(world, process, disk);
+    const equipment = world.post.equip(process, disk);
     const worker = new Worker({
       id: process.name,
       store,
-      queue: queue as unknown as Queue,
+      queue: equipment.queue as Queue,
       registry: registryOf({
-        sendAlert: sendAlertByAmqp(publisher, topology),
+        sendAlert: equipment.sendAlert,
         sendAudit: world.receiver.callFrom(process),
       }),
       log: silent,
@@ -145,7 +152,7 @@ export class Crew {
       concurrency: this.#concurrency,
       callTimeout,
     });
-    const member = { process, store, queue, publisher, worker };
+    const member = { process, disk, store, equipment, worker };
     this.#members[place] = member;
     process.onDeath(() => {
       if (this.#members[place] === member) this.#startIn(restartMs, place);

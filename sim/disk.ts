@@ -7,9 +7,13 @@ import { migrate } from '../src/sqlite/migrations.ts';
  * process has it open; what is committed is there when the process is not.
  */
 export class Disk {
-  /** What is asked for is written at once: how long it takes is decided by who asks. */
+  /** What each process opens it by; its statements are compiled once. */
+  readonly connection: Sqlite.Database;
+  /** For who looks on: what is asked for is written at once. */
   readonly db: Database;
   isFull = false;
+  /** By another process, for longer than anybody waits. */
+  isLocked = false;
   /** How many transactions have been written so far. */
   writes = 0;
   readonly #sqlite = new Sqlite(':memory:');
@@ -20,7 +24,8 @@ export class Disk {
     this.#sqlite.pragma('temp_store = MEMORY');
     migrate(this.#sqlite, ':memory:');
     for (const table of tables) this.#sqlite.exec(table);
-    this.db = new Database('(simulated)', this.#connection(), (write) => write());
+    this.connection = this.#connect();
+    this.db = new Database('(simulated)', this.connection, (write) => write());
     const wipes = this.#rowHolders().map((name) => this.#sqlite.prepare(`DELETE FROM ${name}`));
     this.#wipe = this.#sqlite.transaction(() => wipes.forEach((wipe) => wipe.run()));
   }
@@ -28,6 +33,7 @@ export class Disk {
   /** Removes every row. */
   wipe(): void {
     this.isFull = false;
+    this.isLocked = false;
     this.#wipe();
   }
 
@@ -41,18 +47,24 @@ export class Disk {
       .map(({ name }) => name);
   }
 
-  /** Counts its transactions, and has the statements around them prepared. */
-  #connection(): Sqlite.Database {
+  #connect(): Sqlite.Database {
     const sqlite = this.#sqlite;
-    const around = new Map(['BEGIN IMMEDIATE', 'COMMIT'].map((sql) => [sql, sqlite.prepare(sql)]));
+    const compiled = new Map<string, Sqlite.Statement>();
+    const prepare = (sql: string): Sqlite.Statement => {
+      const known = compiled.get(sql) ?? sqlite.prepare(sql);
+      compiled.set(sql, known);
+      return known;
+    };
+    const exec = (sql: string): void => {
+      if (sql === 'BEGIN IMMEDIATE' && this.isLocked) throw refusal('database is locked', 'SQLITE_BUSY');
+      if (sql === 'COMMIT' && this.isFull) throw refusal('database or disk is full', 'SQLITE_FULL');
+      if (sql === 'COMMIT') this.writes += 1;
+      if (around.has(sql)) prepare(sql).run();
+      else sqlite.exec(sql);
+    };
     const connection = {
-      prepare: sqlite.prepare.bind(sqlite),
-      exec: (sql: string) => {
-        if (sql === 'BEGIN IMMEDIATE') this.writes += 1;
-        const prepared = around.get(sql);
-        if (prepared) prepared.run();
-        else sqlite.exec(sql);
-      },
+      prepare,
+      exec,
       get inTransaction() {
         return sqlite.inTransaction;
       },
@@ -60,3 +72,7 @@ export class Disk {
     return connection as unknown as Sqlite.Database;
   }
 }
+
+const around = new Set(['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK']);
+
+const refusal = (message: string, code: string): Error => new Sqlite.SqliteError(message, code);

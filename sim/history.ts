@@ -69,7 +69,7 @@ class Script {
 
   isOver(): boolean {
     if (this.#toCome.surely > 0 || this.#people.busy > 0) return false;
-    if (this.#isQuiet()) return this.#settle();
+    if (this.#isQuiet() && this.#settle()) return true;
     if (this.#toCome.perhaps > 0) return false;
     const { now } = this.#world.time;
     this.#deadline ||= now + patienceMs;
@@ -77,14 +77,13 @@ class Script {
   }
 
   #isQuiet(): boolean {
-    const { broker } = this.#world;
-    return broker.ready.length === 0 && broker.unacked === 0 && !this.#anyActive();
+    return this.#world.post.isIdle() && !this.#anyActive();
   }
 
-  /** Nothing but acks is left: the laps need not be waited for. */
+  /** Nothing but acks is left: hardly ever need the laps be waited for. */
   #settle(): boolean {
-    const { broker } = this.#world;
-    if (broker.waiting.length > 0) broker.endLaps();
+    const { post } = this.#world;
+    if (post.isWaiting()) post.endLaps();
     else this.isSettled = true;
     return this.isSettled;
   }

@@ -14,6 +14,12 @@ export class Ledger {
     this.#db = db;
   }
 
+  /** Its event names the run. */
+  enterAlert(key: string, event: string): void {
+    const { subject: run } = JSON.parse(event) as { subject: string };
+    this.enter({ call: 'sendAlert', run, key });
+  }
+
   enter(effect: Effect): void {
     const { call, run, key } = effect;
     this.#journal.note('world', `${call} of ${run} takes effect under ${key}`);

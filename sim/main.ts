@@ -1,4 +1,4 @@
-/** `npm run simulate`: seeded histories of the real engine, worker loop, store and AMQP adapter in virtual time. */
+/** `npm run simulate`: seeded histories of the real engine, worker loop, store and queue adapters in virtual time. */
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { playBatch } from './batch.ts';
@@ -47,7 +47,8 @@ const run = async ({ seed = Date.now() % 1_000_000_000, path, ...options }: Opti
 const tell = (result: SimulationResult): void => {
   say(progressLine(result));
   say(`runs that ended: ${countsLine(result.ended)}`);
-  say(`histories that came to: ${countsLine(result.reached)}`);
+  say(`with a broker, histories came to: ${countsLine(result.reached.amqp)}`);
+  say(`with the embedded queue: ${countsLine(result.reached.embedded)}`);
   say(`trace ${result.hash}`);
   if (result.failure) for (const line of ['', ...failureLines(result.failure)]) say(line);
 };

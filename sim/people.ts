@@ -4,8 +4,8 @@ import type { Run, Step } from '../src/engine/run.ts';
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import { pause } from '../src/worker/scheduler.ts';
 import { machine } from './crew.ts';
-import { Publisher } from './link.ts';
 import type { Milestone } from './milestones.ts';
+import { ProcessDisk } from './process-disk.ts';
 import { Process } from './process.ts';
 import type { Submission, SubmissionKind } from './scenario.ts';
 import type { World } from './world.ts';
@@ -25,14 +25,12 @@ export class People {
   busy = 0;
   readonly #world: World;
   readonly #process: Process;
-  readonly #publisher: Publisher;
   readonly #store: SqliteStore;
 
   constructor(world: World) {
     this.#world = world;
     this.#process = new Process(world.time, 'person', 0);
-    this.#publisher = new Publisher(world, this.#process);
-    this.#store = new SqliteStore(world.disk.db, () => world.clock.now);
+    this.#store = new SqliteStore(new ProcessDisk(world, this.#process), () => world.clock.now);
   }
 
   async submit({ key, kind }: Submission): Promise<void> {
@@ -64,7 +62,7 @@ export class People {
 
   async #isConfirmed(id: string, body: string): Promise<boolean> {
     try {
-      await this.#publisher.submit({ id, machine: 'create-todo', body: Buffer.from(body) });
+      await this.#world.post.submit({ id, machine: 'create-todo', body: Buffer.from(body) });
       return true;
     } catch {
       await pause(this.#process, betweenMs);
@@ -76,9 +74,26 @@ export class People {
     const run = await this.#store.get(id);
     const step = run && stepOf(run);
     if (!step) return;
-    const { type } = await this.#store.amend({ ...step, expected: run.seq });
-    this.#note(`${what}s ${id} in ${run.state}: ${type}`, type === 'committed' ? what : undefined);
-    this.#world.diskChanged(this.#process);
+    this.busy += 1;
+    const outcome = await this.#store.amend({ ...step, expected: run.seq }).then(
+      ({ type }) => type,
+      () => 'not accepted',
+    );
+    this.#note(`${what}s ${id} in ${run.state}: ${outcome}`, outcome === 'committed' ? what : undefined);
+    this.busy -= 1;
+  }
+
+  /** Publishes the dead letter again that came first. */
+  async requeue(): Promise<void> {
+    const { disk, tables } = this.#world;
+    const [letter] = disk.db.all<{ id: string; run: string }>(
+      'SELECT id, message_id AS run FROM dead_letters ORDER BY rowid LIMIT 1',
+    );
+    if (!letter || !tables) return;
+    this.busy += 1;
+    const done = tables.asPerson((queue) => queue.deadLetters.requeue(letter.id));
+    this.#note(`requeues ${letter.run}: ${await done.catch(() => 'not accepted')}`);
+    this.busy -= 1;
   }
 
   get #clock() {

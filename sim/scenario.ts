@@ -1,6 +1,9 @@
 import * as fc from 'fast-check';
 
-/** What becomes of a publish: `unconfirmed` and `cut` have arrived, `nacked` and `dropped` have not. */
+/**
+ * What becomes of a publish: `unconfirmed` and `cut` have arrived, `nacked` and `dropped` have not. Where there is no
+ * broker, it is the process that is gone before it can say so.
+ */
 export type ConfirmFate = 'confirmed' | 'unconfirmed' | 'cut' | 'nacked' | 'dropped';
 
 /** What becomes of a request: `slow` and `reset` have had their effect, `refused` never arrived. */
@@ -14,12 +17,27 @@ export type Submission = { readonly at: number; readonly key: number; readonly k
 /** What a worker's process suffers. `for` is how long it, or the next one in its place, is away (ms). */
 type Blow = 'killed' | 'paused' | 'drained' | 'consumerCut' | 'publisherCut';
 
+/** At a broker, or in tables of the store's file. */
+export const queueKinds = ['amqp', 'embedded'] as const;
+
+export type QueueKind = (typeof queueKinds)[number];
+
+/** A commit is one of a turn, a write any group of them. */
+type LastWords = 'diesBeforeCommit' | 'diesAfterCommit' | 'diesBeforeWrite' | 'diesAfterWrite';
+
+type Outage = 'brokerKilled' | 'diskFull' | 'diskLocked' | 'alertsUnbound' | 'receiverAway';
+
+/** `requeued` is a dead letter, by a person. */
+type Unrest = 'consumerCancelled' | 'ackTimeout' | 'duplicated' | 'shuffled' | 'requeued';
+
 export type Trouble = { readonly at: number } & (
   | { readonly type: Blow; readonly worker: number; readonly for: number }
   /** The process dies with a commit: before it is written, or after. */
-  | { readonly type: 'diesBeforeCommit' | 'diesAfterCommit'; readonly worker: number; readonly for: number }
-  | { readonly type: 'brokerKilled' | 'diskFull' | 'alertsUnbound' | 'receiverAway'; readonly for: number }
-  | { readonly type: 'consumerCancelled' | 'ackTimeout' | 'duplicated' | 'shuffled' }
+  | { readonly type: LastWords; readonly worker: number; readonly for: number }
+  | { readonly type: Outage; readonly for: number }
+  /** Whoever has a message in hand sleeps for longer than its lease lasts. */
+  | { readonly type: 'holderStopped'; readonly for: number }
+  | { readonly type: Unrest }
   /** By so many ms, while time goes on. */
   | { readonly type: 'clockSetBack'; readonly by: number }
   /** So many processes die of the run's audit, one after the other. */
@@ -31,6 +49,7 @@ export type Trouble = { readonly at: number } & (
 /** All that makes a history: the same scenario is the same history. Times are ms since its beginning. */
 export type Scenario = {
   readonly dice: number;
+  readonly queue: QueueKind;
   readonly workers: number;
   readonly concurrency: number;
   /** Whether the audit service can be asked what took effect. */
@@ -66,15 +85,6 @@ const request: fc.Arbitrary<RequestFate> = fc.constantFrom<RequestFate[]>(
   422,
 );
 
-const confirm: fc.Arbitrary<ConfirmFate> = fc.constantFrom(
-  'confirmed',
-  'confirmed',
-  'unconfirmed',
-  'cut',
-  'nacked',
-  'dropped',
-);
-
 const submissionOf = (key: fc.Arbitrary<number>): fc.Arbitrary<Submission> =>
   fc.record({
     at: fc.nat(60),
@@ -82,29 +92,22 @@ const submissionOf = (key: fc.Arbitrary<number>): fc.Arbitrary<Submission> =>
     kind: fc.constantFrom('todo', 'todo', 'todo', 'todo', 'other', 'broken'),
   });
 
-const blow: fc.Arbitrary<Trouble> = fc.record({
-  at: moment,
-  type: fc.constantFrom('killed', 'paused', 'drained', 'consumerCut', 'publisherCut'),
-  worker,
-  for: span,
-});
+const blowOf = (...types: Blow[]): fc.Arbitrary<Trouble> =>
+  fc.record({ at: moment, type: fc.constantFrom(...types), worker, for: span });
 
-const lastWords: fc.Arbitrary<Trouble> = fc.record({
-  at: moment,
-  type: fc.constantFrom('diesBeforeCommit', 'diesAfterCommit'),
-  worker,
-  for: span,
-});
+const lastWordsOf = (...types: LastWords[]): fc.Arbitrary<Trouble> =>
+  fc.record({ at: moment, type: fc.constantFrom(...types), worker, for: span });
 
-const outage: fc.Arbitrary<Trouble> = fc.record({
-  at: moment,
-  type: fc.constantFrom('brokerKilled', 'diskFull', 'alertsUnbound', 'receiverAway'),
-  for: fc.nat(3000),
-});
+const outageOf = (...types: Outage[]): fc.Arbitrary<Trouble> =>
+  fc.record({ at: moment, type: fc.constantFrom(...types), for: fc.nat(3000) });
 
-const unrest: fc.Arbitrary<Trouble> = fc.record({
+const unrestOf = (...types: Unrest[]): fc.Arbitrary<Trouble> =>
+  fc.record({ at: moment, type: fc.constantFrom(...types) });
+
+const holderStopped: fc.Arbitrary<Trouble> = fc.record({
   at: moment,
-  type: fc.constantFrom('consumerCancelled', 'ackTimeout', 'duplicated', 'shuffled'),
+  type: fc.constant('holderStopped'),
+  for: fc.integer({ min: 15_000, max: 30_000 }),
 });
 
 const setBack: fc.Arbitrary<Trouble> = fc.record({
@@ -128,19 +131,53 @@ type Size = {
   readonly confirms: number;
 };
 
-const scenarioOf = ({ runs, submissions, requests, confirms }: Size): fc.Arbitrary<Scenario> => {
+/** What goes wrong with each queue alone. */
+const queues = {
+  amqp: {
+    confirm: fc.constantFrom<ConfirmFate[]>(
+      'confirmed',
+      'confirmed',
+      'unconfirmed',
+      'cut',
+      'nacked',
+      'dropped',
+    ),
+    troubles: [
+      { weight: 3, arbitrary: blowOf('killed', 'paused', 'drained', 'consumerCut', 'publisherCut') },
+      { weight: 2, arbitrary: lastWordsOf('diesBeforeCommit', 'diesAfterCommit') },
+      { weight: 2, arbitrary: outageOf('brokerKilled', 'diskFull', 'alertsUnbound', 'receiverAway') },
+      { weight: 2, arbitrary: unrestOf('consumerCancelled', 'ackTimeout', 'duplicated', 'shuffled') },
+    ],
+  },
+  embedded: {
+    confirm: fc.constantFrom<ConfirmFate[]>('confirmed', 'unconfirmed', 'dropped'),
+    troubles: [
+      { weight: 2, arbitrary: blowOf('killed', 'paused', 'drained') },
+      { weight: 1, arbitrary: holderStopped },
+      { weight: 1, arbitrary: lastWordsOf('diesBeforeCommit', 'diesAfterCommit') },
+      { weight: 2, arbitrary: lastWordsOf('diesBeforeWrite', 'diesAfterWrite') },
+      { weight: 2, arbitrary: outageOf('diskFull', 'diskLocked', 'receiverAway') },
+      { weight: 1, arbitrary: unrestOf('duplicated', 'requeued') },
+    ],
+  },
+} satisfies Record<QueueKind, unknown>;
+
+const scenarioOf = (
+  { runs, submissions, requests, confirms }: Size,
+  queue: QueueKind,
+): fc.Arbitrary<Scenario> => {
   const key = fc.nat(runs - 1);
+  const { confirm, troubles } = queues[queue];
   const trouble = fc.oneof(
-    { weight: 3, arbitrary: blow },
-    { weight: 2, arbitrary: lastWords },
-    { weight: 2, arbitrary: outage },
-    { weight: 2, arbitrary: unrest },
+    ...troubles,
+    { weight: runs > 2 ? 2 : 0, arbitrary: outageOf('receiverAway') }, // it takes a crowd to notice
     { weight: 1, arbitrary: setBack },
     { weight: 2, arbitrary: commandOf(key) },
     { weight: 1, arbitrary: poisonOf(key) },
   );
   return fc.record({
     dice: fc.nat(),
+    queue: fc.constant(queue),
     workers: fc.constantFrom(1, 1, 2, 2, 2, 3),
     concurrency: fc.integer({ min: 1, max: 8 }),
     verifies: fc.boolean(),
@@ -151,19 +188,9 @@ const scenarioOf = ({ runs, submissions, requests, confirms }: Size): fc.Arbitra
   });
 };
 
-const alone = scenarioOf({
-  runs: 1,
-  submissions: { minLength: 1, maxLength: 2 },
-  requests: 2,
-  confirms: 2,
-});
-const few = scenarioOf({ runs: 2, submissions: { minLength: 1, maxLength: 3 }, requests: 3, confirms: 3 });
-const crowd = scenarioOf({
-  runs: 12,
-  submissions: { minLength: 8, maxLength: 14 },
-  requests: 12,
-  confirms: 8,
-});
+const alone: Size = { runs: 1, submissions: { minLength: 1, maxLength: 2 }, requests: 2, confirms: 2 };
+const few: Size = { runs: 2, submissions: { minLength: 1, maxLength: 3 }, requests: 3, confirms: 3 };
+const crowd: Size = { runs: 12, submissions: { minLength: 8, maxLength: 14 }, requests: 12, confirms: 8 };
 
 /**
  * Nearly every bug shows in a history of one run or two, of which many more are played in the same time: the small
@@ -171,7 +198,10 @@ const crowd = scenarioOf({
  * failed in a row.
  */
 export const scenario: fc.Arbitrary<Scenario> = fc.oneof(
-  { weight: 20, arbitrary: alone },
-  { weight: 10, arbitrary: few },
-  { weight: 1, arbitrary: crowd },
+  { weight: 24, arbitrary: scenarioOf(alone, 'amqp') },
+  { weight: 16, arbitrary: scenarioOf(alone, 'embedded') },
+  { weight: 12, arbitrary: scenarioOf(few, 'amqp') },
+  { weight: 8, arbitrary: scenarioOf(few, 'embedded') },
+  { weight: 1, arbitrary: scenarioOf(crowd, 'amqp') },
+  { weight: 1, arbitrary: scenarioOf(crowd, 'embedded') },
 );

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { playBatch } from './batch.ts';
-import { milestones, noneReached } from './milestones.ts';
+import { addReached, milestones, noneReached } from './milestones.ts';
 import { checkApplies, faults, withFault } from './planted.ts';
 import { failureLines } from './report.ts';
+import { queueKinds } from './scenario.ts';
 import { simulate } from './simulation.ts';
 
 /** How long fresh seeds are tried, in ms. */
@@ -36,11 +37,15 @@ describe('the simulator', () => {
         expect(result.histories).toBe(1000);
         for (const status of ['done', 'failed', 'cancelled'] as const)
           ended[status] += result.ended[status] ?? 0;
-        for (const milestone of milestones) reached[milestone] += result.reached[milestone];
+        addReached(reached, result.reached);
       }
       expect(ended.done).toBeGreaterThan(ended.failed);
       expect(Math.min(ended.failed, ended.cancelled)).toBeGreaterThan(0);
-      expect(milestones.filter((milestone) => reached[milestone] === 0)).toEqual([]);
+      for (const queue of queueKinds)
+        expect(
+          milestones.filter((milestone) => reached[queue][milestone] === 0),
+          queue,
+        ).toEqual([]);
     },
   );
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Worker as Thread } from 'node:worker_threads';
-import { milestones, noneReached } from './milestones.ts';
+import { addReached, noneReached } from './milestones.ts';
 import type { Reached } from './milestones.ts';
 import type { Batch, BatchResult, Failure } from './batch.ts';
 
@@ -85,7 +85,7 @@ const add = (sum: Sum, { histories, transitions, ended, reached }: BatchResult):
   sum.histories += histories;
   sum.transitions += transitions;
   for (const [status, count] of Object.entries(ended)) sum.ended[status] = (sum.ended[status] ?? 0) + count;
-  for (const milestone of milestones) sum.reached[milestone] += reached[milestone];
+  addReached(sum.reached, reached);
 };
 
 const inOrder = (hashes: ReadonlyMap<number, string>): string => {

@@ -29,14 +29,21 @@ const strikeWorker = (trouble: Extract<Trouble, { worker: number }>, { crew }: S
     case 'paused':
       return crew.pause(worker, trouble.for);
     case 'consumerCut':
-      return crew.at(worker)?.queue.cut();
+      return crew.at(worker)?.equipment.cutConsumer?.();
     case 'publisherCut':
-      return crew.at(worker)?.publisher.cut();
+      return crew.at(worker)?.equipment.cutPublisher?.();
     case 'diesBeforeCommit':
     case 'diesAfterCommit': {
       const member = crew.at(worker);
       if (!member || member.store.diesAt) return undefined;
       member.store.diesAt = type === 'diesBeforeCommit' ? 'before' : 'after';
+      return crew.replace(worker, trouble.for);
+    }
+    case 'diesBeforeWrite':
+    case 'diesAfterWrite': {
+      const member = crew.at(worker);
+      if (!member) return undefined;
+      member.disk.diesAt = type === 'diesBeforeWrite' ? 'before' : 'after';
       return crew.replace(worker, trouble.for);
     }
   }
@@ -55,8 +62,9 @@ const strikeRun = (trouble: Extract<Trouble, { key: number }>, { world, people }
 
 const strikeWorld = (
   trouble: Exclude<Trouble, { worker: number } | { key: number }>,
-  { world: { broker, clock, disk, receiver, journal }, last }: Stage,
+  { world, crew, people, last }: Stage,
 ): void => {
+  const { broker, clock, disk, receiver, journal, post, tables } = world;
   switch (trouble.type) {
     case 'brokerKilled':
       broker.crash();
@@ -65,6 +73,10 @@ const strikeWorld = (
       journal.note('disk', 'is full');
       disk.isFull = true;
       return last(trouble.for, () => (disk.isFull = false));
+    case 'diskLocked':
+      journal.note('disk', 'is locked');
+      disk.isLocked = true;
+      return last(trouble.for, () => (disk.isLocked = false));
     case 'alertsUnbound':
       journal.note('broker', 'nobody is bound to the alerts');
       broker.alertsBound = false;
@@ -81,8 +93,12 @@ const strikeWorld = (
     case 'ackTimeout':
       return broker.timeOut();
     case 'duplicated':
-      return broker.duplicate();
+      return post.duplicate();
     case 'shuffled':
       return broker.shuffle();
+    case 'holderStopped':
+      return tables?.whenHeld((name) => crew.pauseNamed(name, trouble.for));
+    case 'requeued':
+      return void people.requeue();
   }
 };

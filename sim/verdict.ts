@@ -28,23 +28,18 @@ export const judge = (world: World, accepted: readonly Accepted[]): void => {
     follow(world, run, histories.get(run.id) ?? []);
   }
   if (!isCensusRight(disk.db)) journal.violate('census: it does not say how many runs are where');
-  for (const { properties } of world.broker.dead) {
-    const reason: unknown = properties.headers?.['x-error'];
-    if (typeof reason !== 'string' || reason.trim() === '')
-      journal.violate(`the dead letter ${properties.messageId} has no reason`);
-  }
+  for (const { id, error } of world.post.dead())
+    if (typeof error !== 'string' || error.trim() === '')
+      journal.violate(`the dead letter ${id} has no reason`);
 };
 
 const historiesOf = (db: Database): Map<string, Row[]> =>
   Map.groupBy(db.all<Row>('SELECT * FROM history ORDER BY run, seq'), ({ run }) => run);
 
 /** It is the run of its key, or a dead letter that says why not. */
-const answer = ({ journal, broker }: World, runs: readonly RunRow[], { id, kind, body }: Accepted): void => {
+const answer = ({ journal, post }: World, runs: readonly RunRow[], { id, kind, body }: Accepted): void => {
   if (kind !== 'broken' && runs.some((run) => run.id === id && run.input === body)) return;
-  const isDead = broker.dead.some(
-    ({ properties, content }) => properties.messageId === id && content.toString() === body,
-  );
-  if (!isDead)
+  if (!post.dead().some((dead) => dead.id === id && dead.body === body))
     journal.violate(`lost: the ${kind} ${id} was accepted, and is neither a run nor a dead letter`);
 };
 

@@ -1,5 +1,4 @@
 import type { Run } from '../src/engine/run.ts';
-import { DatabaseError } from '../src/sqlite/errors.ts';
 import { leaseMs } from '../src/sqlite/workers.ts';
 import type {
   Change,
@@ -14,12 +13,9 @@ import type {
 import { SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Milestone } from './milestones.ts';
 import { retryAfterSeconds } from './receiver.ts';
+import type { ProcessDisk } from './process-disk.ts';
 import type { Process } from './process.ts';
-import { pause } from '../src/worker/scheduler.ts';
 import type { World } from './world.ts';
-
-/** How long a process waits for its disk, in ms: before it reads or writes, and before it hears that it has written. */
-const slowest = 2;
 
 /** A worker that could fire a timer and did not is late after this many ms: a failed commit, a tick and the wires. */
 const lateMs = 2500;
@@ -32,66 +28,63 @@ const longestWaitMs = retryAfterSeconds * 1000;
 
 type Row = { seq: number; owner: string | null };
 
-/**
- * The real store of one process, on the shared disk: it takes time, it may be full, and its process may die on
- * either side of a write. It watches that nobody changes what is not theirs, and that timers are kept.
- */
+/** The real store of one process. It watches that nobody changes what is not theirs, and that timers are kept. */
 export class WatchedStore implements WorkerStore {
-  /** The process dies with its next commit. */
+  /** The process dies with its next commit of a turn. */
   diesAt: 'before' | 'after' | undefined;
   readonly #world: World;
   readonly #process: Process;
+  readonly #disk: ProcessDisk;
   readonly #store: SqliteStore;
   /** Since when it has each run in hand. */
   readonly #since = new Map<string, number>();
 
-  constructor(world: World, process: Process) {
+  constructor(world: World, process: Process, disk: ProcessDisk) {
     this.#world = world;
     this.#process = process;
-    this.#store = new SqliteStore(world.disk.db, () => world.clock.now, leaseMs, world.host(process));
+    this.#disk = disk;
+    this.#store = new SqliteStore(disk, () => world.clock.now, leaseMs, world.host(process));
   }
 
   prepare(machines: readonly KnownMachine[]): Promise<string[]> {
-    return this.#do(() => this.#store.prepare(machines));
+    return this.#store.prepare(machines);
   }
 
   async join(worker: string): Promise<void> {
-    await this.#do(() => this.#store.join(worker));
+    await this.#store.join(worker);
     this.#process.isMember = true;
     this.#note('holds a lease');
   }
 
   async renew(worker: string): Promise<{ held: boolean; evicted: string[] }> {
-    const renewed = await this.#do(() => {
-      const result = this.#store.renew(worker);
-      this.#world.watchLeases();
-      return result;
-    });
+    const renewed = await this.#disk.witnessed({ after: () => this.#world.watchLeases() }, () =>
+      this.#store.renew(worker),
+    );
     if (!renewed.held) this.#note('was taken for dead', 'lost lease');
     return renewed;
   }
 
   async leave(worker: string): Promise<void> {
-    await this.#do(() => this.#store.leave(worker));
+    await this.#store.leave(worker);
     this.#note('has left');
   }
 
   async resume(worker: string, refs: readonly string[], limit: number): Promise<Resumed[]> {
-    const resumed = await this.#do(() => this.#store.resume(worker, refs, limit));
+    const resumed = await this.#store.resume(worker, refs, limit);
     for (const { run, resumes } of resumed)
       this.#take(run.id, `resumes ${run.id} in ${run.state} (${resumes})`);
     return resumed;
   }
 
   async claim(...args: Parameters<WorkerStore['claim']>): Promise<Claim[]> {
-    const claims = await this.#do(() => {
-      const owners = args[2].map(({ id }) => this.#row(id)?.owner ?? null);
-      return this.#store.claim(...args).then((results) => {
-        for (const [index, wanted] of args[2].entries())
-          this.#seeClaim(wanted, owners[index]!, results[index]!);
-        return results;
-      });
-    });
+    const wanted = args[2];
+    let owners: (string | null)[] = [];
+    const witness = {
+      before: () => (owners = wanted.map(({ id }) => this.#row(id)?.owner ?? null)),
+      after: (claims: Claim[]) =>
+        claims.forEach((claim, index) => this.#seeClaim(wanted[index]!, owners[index]!, claim)),
+    };
+    const claims = await this.#disk.witnessed(witness, () => this.#store.claim(...args));
     for (const claim of claims)
       if (claim.type === 'claimed') this.#take(claim.run.id, `claims ${claim.run.id} in ${claim.run.state}`);
     return claims;
@@ -99,48 +92,37 @@ export class WatchedStore implements WorkerStore {
 
   async commit(worker: string, changes: readonly Change[]): Promise<Outcome[]> {
     if (this.diesAt === 'before') return this.#die('before a commit');
-    const outcomes = await this.#do(() => {
-      const before = changes.map(({ run }) => this.#row(run.id));
-      const isLeased = changes.some(({ expected }) => expected === null) && this.#world.holdsLease(worker);
-      return this.#store.commit(worker, changes).then((results) => {
+    let before: (Row | undefined)[] = [];
+    let isLeased = false;
+    const witness = {
+      before: () => {
+        before = changes.map(({ run }) => this.#row(run.id));
+        isLeased = changes.some(({ expected }) => expected === null) && this.#world.holdsLease(worker);
+      },
+      after: (outcomes: Outcome[]) => {
         for (const [index, change] of changes.entries())
-          this.#see(worker, isLeased, before[index], change, results[index]!);
-        return results;
-      });
-    });
-    if (this.diesAt === 'after') return this.#die('after a commit');
-    return outcomes;
+          this.#see(worker, isLeased, before[index], change, outcomes[index]!);
+        if (this.diesAt === 'after') void this.#die('after a commit');
+      },
+    };
+    return this.#disk.witnessed(witness, () => this.#store.commit(worker, changes));
   }
 
   spare(worker: string, runs: readonly string[]): Promise<void> {
-    return this.#do(() => this.#store.spare(worker, runs));
+    return this.#store.spare(worker, runs);
   }
 
   noteOutages(worker: string, outages: readonly Outage[]): Promise<void> {
     if (outages.length > 0) this.#world.journal.reached.add('open circuit');
-    return this.#do(() => this.#store.noteOutages(worker, outages));
+    return this.#store.noteOutages(worker, outages);
   }
 
   prune(retired: Retired, limit: number): Promise<number> {
-    return this.#do(() => this.#store.prune(retired, limit));
+    return this.#store.prune(retired, limit);
   }
 
   watch(onChange: () => void): { close(): void } {
-    return this.#world.watchDisk(this.#process, onChange);
-  }
-
-  async #do<T>(act: () => Promise<T>): Promise<T> {
-    const { dice, disk } = this.#world;
-    await pause(this.#process, dice.between(0, slowest));
-    if (disk.isFull) this.#world.journal.reached.add('full disk');
-    if (disk.isFull) throw new DatabaseError('unavailable', 'the disk is full');
-    const before = disk.writes;
-    const done = act();
-    done.catch(() => {}); // it hears of it later
-    if (disk.writes === before) return done;
-    this.#world.diskChanged(this.#process);
-    await pause(this.#process, dice.between(0, slowest));
-    return done;
+    return this.#disk.watch(onChange);
   }
 
   #die(when: string): Promise<never> {
@@ -167,13 +149,14 @@ export class WatchedStore implements WorkerStore {
     this.#since.set(run.id, this.#since.get(run.id) ?? this.#world.time.now);
   }
 
-  /** Only a redelivery says that whoever holds a run may be gone. */
+  /** Only a broker's redelivery says that whoever holds a run may be gone. */
   #seeClaim(
     { id, redelivered }: { id: string; redelivered: boolean },
     owner: string | null,
     { type }: Claim,
   ): void {
-    if (type === 'claimed' && !redelivered && owner !== null && owner !== this.#process.name)
+    const provesLoss = redelivered && !this.#world.tables;
+    if (type === 'claimed' && !provesLoss && owner !== null && owner !== this.#process.name)
       this.#world.journal.violate(`theft: ${this.#process.name} took ${id} from ${owner}, which holds it`);
   }
 
@@ -201,7 +184,8 @@ export class WatchedStore implements WorkerStore {
       journal.violate(
         `late: a timer of ${run} fired ${time.now - ready} ms after ${this.#process.name} could have`,
       );
-    const abandoned = time.now - Math.max(due, this.#world.wellSince());
+    // A lease that was taken before the clock was set back lasts for as long again.
+    const abandoned = time.now - Math.max(due, this.#world.wellSince(), clock.setAt);
     if (abandoned > abandonedMs)
       journal.violate(`abandoned: a timer of ${run} fired ${abandoned} ms after somebody should have`);
     return undefined;

@@ -1,14 +1,17 @@
 import type { Host } from '../src/sqlite/host.ts';
 import { leaseMs } from '../src/sqlite/workers.ts';
 import { Broker } from './broker.ts';
+import { BrokerPost } from './broker-post.ts';
 import { WallClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import type { Disk } from './disk.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
+import type { Post } from './post.ts';
 import type { Process } from './process.ts';
 import { Receiver } from './receiver.ts';
 import type { Scenario } from './scenario.ts';
+import { TablePost } from './table-post.ts';
 import { Time } from './time.ts';
 
 /** How late a process hears that another one has written to the file, in ms. */
@@ -19,6 +22,8 @@ const renewableMs = 10_000;
 
 /** A lease of somebody who sleeps is gone this many ms after it ran out: whoever is well looks once a second. */
 const burialMs = 2500;
+
+type Watcher = { readonly process: Process; readonly onChange: () => void; isTold: boolean };
 
 /** Everything around the workers: one host with its processes and its disk, a broker, an audit service. */
 export class World {
@@ -31,21 +36,26 @@ export class World {
   readonly ledger: Ledger;
   readonly broker: Broker;
   readonly receiver: Receiver;
+  /** Where the messages are: at the broker, or in tables on the disk. */
+  readonly post: Post;
+  readonly tables: TablePost | undefined;
   /** When the timer of a run is due, whatever the clock says (ms since the epoch). */
   readonly dues = new Map<string, number>();
   /** How many were committed. */
   transitions = 0;
-  readonly #watchers = new Map<Process, { readonly onChange: () => void; isTold: boolean }>();
+  readonly #watchers = new Set<Watcher>();
 
   constructor(scenario: Scenario, disk: Disk) {
     this.dice = new Dice(scenario.dice);
     this.disk = disk;
     this.ledger = new Ledger(this.journal, disk.db);
     this.broker = new Broker(this, scenario.confirms, {
-      onAlert: (key, body) => this.ledger.enter({ call: 'sendAlert', run: subjectOf(body), key }),
-      onAck: (id, content) => this.#watchAck(id, content),
+      onAlert: (key, body) => this.ledger.enterAlert(key, body),
+      onAck: (id, content) => this.watchAck(id, content.toString()),
     });
     this.receiver = new Receiver(this, scenario);
+    this.tables = scenario.queue === 'embedded' ? new TablePost(this, scenario) : undefined;
+    this.post = this.tables ?? new BrokerPost(this);
   }
 
   /** The host as one process sees it: who is dead is gone at once. */
@@ -64,13 +74,15 @@ export class World {
   }
 
   watchDisk(process: Process, onChange: () => void): { close(): void } {
-    this.#watchers.set(process, { onChange, isTold: false });
-    return { close: () => void this.#watchers.delete(process) };
+    const watcher = { process, onChange, isTold: false };
+    this.#watchers.add(watcher);
+    return { close: () => void this.#watchers.delete(watcher) };
   }
 
   /** What comes together is heard of once. */
   diskChanged(by: Process): void {
-    for (const [process, watcher] of this.#watchers) {
+    for (const watcher of this.#watchers) {
+      const { process } = watcher;
       if (process === by || !process.alive || watcher.isTold) continue;
       watcher.isTold = true;
       process.after(watchMs, () => {
@@ -105,13 +117,10 @@ export class World {
    * Nothing may be acked before its run is final, but what has become a dead letter. A person may have put a run back
    * to a step since: then its message has done its work, and the store has the run.
    */
-  #watchAck(id: string | undefined, content: Buffer): void {
+  watchAck(id: string | undefined, body: string): void {
     const run = this.disk.db.get<{ status: string }>('SELECT status FROM runs WHERE id = :id', { id });
     if (run && (run.status !== 'active' || this.#wasFinal(id))) return;
-    const isDead = this.broker.dead.some(
-      (dead) => dead.properties.messageId === id && dead.content.equals(content),
-    );
-    if (!isDead)
+    if (!this.post.dead().some((dead) => dead.id === id && dead.body === body))
       this.journal.violate(`early ack: ${id} is acked, and its run is ${run?.status ?? 'not there'}`);
   }
 
@@ -121,5 +130,3 @@ export class World {
     return this.disk.db.get(retries, { id }) !== undefined;
   }
 }
-
-const subjectOf = (body: string): string => (JSON.parse(body) as { subject: string }).subject;
