@@ -35,7 +35,7 @@ type Persisted = {
   context: object;
   children: Record<string, { src: string; snapshot: { input?: unknown } }>;
 };
-type Params = { id: string; sendId: string; delay?: number; event: { type: string } };
+type Params = { id: string; sendId: string; delay?: unknown; event: { type: string } };
 
 /** Where a machine begins. */
 export const enter = (machine: AnyStateMachine, input: unknown): Moved => moved(driver.enter(machine, input));
@@ -47,7 +47,9 @@ export const move = (machine: AnyStateMachine, position: Position, event: Event)
 /** Enters `state` with the context that the snapshot holds, whatever state it is in, final ones included. */
 export const reenter = (machine: AnyStateMachine, { snapshot }: Recorded, state: string): Moved => {
   const { context } = JSON.parse(snapshot) as { context: object };
-  const config = { ...machine.config, initial: state, context } as Parameters<typeof createMachine>[0];
+  const config = { ...machine.config, options: machine.options, initial: state, context } as Parameters<
+    typeof createMachine
+  >[0];
   const elsewhere: AnyStateMachine = createMachine(config, machine.implementations as never);
   const next = moved(driver.enter(elsewhere));
   // From here on it is the machine's own again, whose root begins elsewhere.
@@ -149,7 +151,9 @@ const request = (action: Action): Request[] => {
     case 'xstate.spawnChild':
       return [{ type: 'call', id }];
     case 'xstate.raise': // without a delay it was consumed within the transition
-      return delay === undefined ? [] : [{ type: 'timer', id, delay, event }];
+      if (typeof delay === 'number') return [{ type: 'timer', id, delay, event }];
+      if (delay === undefined && !id?.startsWith('xstate.after.')) return [];
+      throw new Error(`a delay is ${String(delay)}`); // XState would not wait at all
     case 'xstate.cancel':
       return [{ type: 'cancelTimer', id: sendId }];
     case 'xstate.stopChild': // gone from the snapshot's children

@@ -27,17 +27,21 @@ export const conclude = (before: Run, moved: Moved, cause: Cause): Progress => {
   return { run, position: moved.position, transitions: [historyRow(before, run, cause)], writes: [] };
 };
 
+/** The farthest that a Date can be, in ms since the epoch: nobody could be told of a later one. */
+const lastTime = 8.64e15;
+
 /** A delay that is no number would be a timer that never rings. */
-const wholeMs = (delay: number): number => {
-  if (!Number.isFinite(delay)) throw new Error(`a delay is ${delay} ms`);
-  return Math.ceil(delay);
+const dueAt = (now: number, delay: number): number => {
+  const at = now + Math.ceil(delay);
+  if (!(Math.abs(at) <= lastTime)) throw new Error(`a delay is ${delay} ms`);
+  return at;
 };
 
 const timersAfter = (before: Run['timers'], { requests }: Moved, now: number): Run['timers'] => {
   const timers: Record<string, Timer> = { ...before };
   for (const request of requests) {
     if (request.type === 'timer')
-      timers[request.id] = { at: now + wholeMs(request.delay), event: request.event };
+      timers[request.id] = { at: dueAt(now, request.delay), event: request.event };
     if (request.type === 'cancelTimer') delete timers[request.id];
   }
   return timers;

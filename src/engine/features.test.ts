@@ -119,3 +119,15 @@ test('a run that failed inside a state goes on from that state', () => {
   expect(failed).toMatchObject({ status: 'failed', failedIn: 'working.asking' });
   expect(redrive(machine, failed, clock).run.state).toBe('working.asking');
 });
+
+test('a chart that goes round by itself fails its run, on its way and when it is retried', () => {
+  const machine = machineOf({
+    working: { invoke: { src: 'one', onDone: 'round' } },
+    round: { always: [{ guard: 'hasBoth', target: 'done' }, { target: 'andRound' }] },
+    andRound: { always: 'round' },
+  });
+  const failed = answer(machine, begin(machine), ok());
+  expect(failed).toMatchObject({ status: 'failed', failedIn: 'working' });
+  expect(failed.reason).toContain('the machine threw: Infinite loop detected');
+  expect(() => redrive(machine, failed, clock, 'round')).toThrow('Infinite loop detected');
+});

@@ -103,9 +103,12 @@ describe('a timer', () => {
 });
 
 describe('a delay', () => {
-  const resting = (ms: number) =>
+  const resting = (ms: unknown) =>
     toMachine({
-      machine: setup({ actors: { work: call<void, void>() }, delays: { rest: () => ms } }).createMachine({
+      machine: setup({
+        actors: { work: call<void, void>() },
+        delays: { rest: () => ms as number },
+      }).createMachine({
         id: 'resting',
         version: '1',
         initial: 'working',
@@ -118,7 +121,7 @@ describe('a delay', () => {
       input: z.unknown(),
       remote: { work: neverCalled },
     });
-  const rest = (ms: number) => {
+  const rest = (ms: unknown) => {
     const { run } = start(resting(ms), 'r1', {}, clock);
     return advance(resting(ms), run, answerTo(resting(ms), run, ok()), clock)!.run;
   };
@@ -129,6 +132,16 @@ describe('a delay', () => {
     [100, 100],
   ])('of %d ms lasts %d ms: a time is a whole number', (ms, whole) => {
     expect(rest(ms)).toMatchObject({ status: 'active', dueAt: clock.at + whole });
+  });
+
+  test('may be as long as a Date can tell', () => {
+    const longest = 8.64e15 - clock.at;
+    expect(rest(longest)).toMatchObject({ status: 'active', dueAt: 8.64e15 });
+    expect(rest(longest + 1)).toMatchObject({ status: 'failed' });
+  });
+
+  test.each([undefined, null, '100'])('of %j fails its run, and is not taken for none at all', (ms) => {
+    expect(rest(ms)).toMatchObject({ status: 'failed', reason: `the machine threw: a delay is ${ms}` });
   });
 
   test.each([NaN, Infinity, -Infinity])('of %d ms fails its run with the reason', (ms) => {

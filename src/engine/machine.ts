@@ -32,6 +32,9 @@ export class MachineError extends Error {
   override readonly name = 'MachineError';
 }
 
+/** A step in which a chart moves on by itself more often than this is a loop, which would hold its worker for ever. */
+const longestStep = 1000;
+
 /**
  * Checks a definition for what XState lets through silently, and prepares it.
  * @throws MachineError that lists every problem with its state and its fix.
@@ -41,6 +44,7 @@ export const toMachine = (definition: Definition): Machine => {
   const problems = problemsOf(definition);
   const ref = `${chart.id}@${chart.version ?? '?'}`;
   if (problems.length > 0) throw new MachineError(`${ref} cannot be registered:\n  ${problems.join('\n  ')}`);
+  if (!Number.isFinite(chart.options.maxIterations)) chart.options.maxIterations = longestStep;
   const nodes = nodesOf(chart.root);
   return {
     id: chart.id,

@@ -7,12 +7,14 @@ import type { Message, Queue } from '../queue/queue.ts';
 import { maxBodyBytes } from '../queue/queue.ts';
 import type { Mail } from './mail.ts';
 
-/** A message that can become a run. */
+/** A message that asks for a run. */
 export type Request = {
   readonly id: string;
   readonly machine: Machine;
   readonly input: unknown;
   readonly fingerprint: string;
+  /** Why no run can begin with it. One that began when its schema was another one still goes on. */
+  readonly problem: string | undefined;
 };
 
 export type Intake =
@@ -27,17 +29,18 @@ export const takeIn = ({ id, machine: ref, body }: Message, registry: Registry):
   if (body.length > maxBodyBytes)
     return refused(`the input is ${body.length} bytes long; ${maxBodyBytes} are allowed`);
   if (id === undefined) return refused('the message has no id: set message_id to its idempotency key');
-  const problem = keyProblem(id);
-  if (problem) return refused(problem);
+  const badKey = keyProblem(id);
+  if (badKey) return refused(badKey);
   if (!ref) return refused('the message names no machine: set its type, or its routing key');
   const machine = registry.resolve(ref);
   if (!machine) return { type: 'unknownMachine', ref };
   try {
     const input = JSON.parse(strictUtf8.decode(body)) as unknown;
-    const checked = machine.input.safeParse(input);
-    if (!checked.success) return refused(schemaProblems(checked.error));
+    const { error } = machine.input.safeParse(input);
+    const problem = error && schemaProblems(error);
     // As it was submitted: what a schema adds may be another thing the next time, or in the next version.
-    return { type: 'accepted', request: { id, machine, input, fingerprint: fingerprint(machine.id, input) } };
+    const request = { id, machine, input, fingerprint: fingerprint(machine.id, input), problem };
+    return { type: 'accepted', request };
   } catch (error) {
     // No UTF-8, no JSON, nested too deeply, or a transform of the schema throws.
     return refused(`the input cannot be read: ${messageOf(error)}`);

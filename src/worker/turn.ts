@@ -87,7 +87,8 @@ export class Turn {
   }
 
   #start(mail: DeliveryMail): void {
-    const { id, machine, input } = mail.request;
+    const { id, machine, input, problem } = mail.request;
+    if (problem !== undefined) return this.#settle(mail.delivery, { how: 'deadLetter', error: problem });
     try {
       const step = start(machine, id, input, this.#context.clock);
       this.drafts.set(id, { id, machine, base: null, input, step, deliveries: [mail], inDoubt: false });
@@ -97,6 +98,7 @@ export class Turn {
         error: `${machine.ref} cannot start: ${messageOf(error)}`,
       });
     }
+    return undefined;
   }
 
   #joinClaimed(claim: Resumed, mail: DeliveryMail): void {

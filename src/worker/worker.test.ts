@@ -161,14 +161,16 @@ const pinging = ({
   input = z.object({}),
   perform = async () => ({}),
   delay = () => 1,
+  version = '1',
 }: {
   input?: z.ZodType;
   perform?: RemoteCall['perform'];
   delay?: () => number;
+  version?: string;
 }): Definition => ({
   machine: setup({ actors: { ping: call<void, object>() }, delays: { backoff: delay } }).createMachine({
     id: 'ping',
-    version: '1',
+    version,
     initial: 'pinging',
     states: {
       pinging: { invoke: { src: 'ping', input: {}, onDone: 'done', onError: 'waiting' } },
@@ -814,6 +816,22 @@ describe('an input that cannot be read', () => {
     await see('dead: the input cannot be read: ');
     expect(told.filter(({ what }) => what === 'ack').map(({ run }) => run)).toEqual(['before', 'after']);
   });
+});
+
+test('a message whose run began before its schema became stricter is that run’s, and no dead letter', async () => {
+  const { perform, end } = endless();
+  const strict = pinging({ version: '2', input: z.object({ phone: z.string() }) });
+  const machines = [pinging({ perform }), strict];
+  const { deliver, see, whats } = await begin({}, { machines });
+  deliver('r1', {}, { machine: 'ping@1' });
+  deliver('r1', {}, { ...ping, redelivered: true });
+  deliver('r2', {}, ping);
+  await see('dead: phone: is missing');
+  end();
+  await see('ack', 2);
+  deliver('r1', {}, { ...ping, redelivered: true });
+  await see('ack', 3);
+  expect(whats()).toHaveLength(4);
 });
 
 test('what a schema adds by chance makes no conflict of a message that comes twice', async () => {

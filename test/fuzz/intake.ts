@@ -35,6 +35,8 @@ export const messages = target('messages that come in', 0.4, async () => {
       const intake = takeIn(message, registry);
       if (intake.type === 'refused' && intake.error === '') throw new Error('refused without a reason');
       if (intake.type !== 'accepted') return;
+      if (intake.request.problem === '') throw new Error('refused without a reason');
+      if (intake.request.problem !== undefined) return;
       // What is accepted can be started, and is the same after it was kept as text.
       const { machine, id, input } = intake.request;
       const { run } = start(machine, id, input, clock);

@@ -23,11 +23,13 @@ export const amqpDeadLetters = (publisher: Publisher, topology: Topology, patien
   return {
     list: (limit) =>
       perform(async (channel) => {
-        let oldest: DeadLetter[] = [];
+        let letters: DeadLetter[] = [];
+        const oldest = () => letters.toSorted(byAge).slice(0, limit);
         for await (const letter of getAll(channel, topology.dead)) {
-          oldest = [...oldest, fromDeadLetter(letter)].toSorted(byAge).slice(0, limit);
+          letters.push(fromDeadLetter(letter));
+          if (letters.length === 2 * limit) letters = oldest(); // at each one, it took minutes for many
         }
-        return oldest;
+        return oldest();
       }),
     requeue: (id) => take(id, (letter) => publisher.publish(toResubmission(topology, letter), { patience })),
     drop: (id) => take(id, async () => {}),
