@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { defineBench, inTurn } from './bench.ts';
 import type { Bench } from './bench.ts';
-import { inFlight, numbers, rounds, todos, warmup } from './options.ts';
+import { numbers, rounds, todos, warmup } from './options.ts';
 import { bars, plot } from './plot.ts';
 import { ratios, spread } from './stats.ts';
 import type { Spread } from './stats.ts';
@@ -9,20 +10,20 @@ import { columns, decimals, range, whole } from './table.ts';
 import { measureFlow } from './throughput.ts';
 import type { Flow } from './throughput.ts';
 
-type Options = { rounds: number; todos: number; warmup: number; inFlight: number; delays: number[] };
+type Options = { rounds: number; todos: number; warmup: number; inFlight: number[]; delays: number[] };
 
 const measured = ['floor', 'holdfast', 'embedded'] as const;
 type Measured = (typeof measured)[number];
 
 /** One subject on one disk. `delay`: by how many ms each fsync of the worker takes longer. */
-type Cell = { readonly name: Measured; readonly delay: number };
+type Cell = { readonly name: Measured; readonly inFlight: number; readonly delay: number };
 
 export const slowDiskBench = defineBench<Options, Figures, Options>({
   name: 'slow-disk',
   summary: 'throughput where each fsync of the worker takes longer, as on a cloud volume',
   options: [
     rounds(3),
-    inFlight,
+    numbers('--in-flight <n...>', 'prefetch of the consumers; HTTP connections are half of it', [256, 512]),
     warmup(2000),
     todos(10_000),
     numbers('--delays <ms...>', 'by how much each fsync takes longer, besides not at all', [2, 10]),
@@ -39,7 +40,7 @@ export const slowDiskBench = defineBench<Options, Figures, Options>({
   words: (settings) => [
     `${settings.rounds} rounds in turn`,
     `${whole(settings.todos)} todos a round after ${whole(settings.warmup)} to warm up`,
-    `${settings.inFlight} in flight`,
+    `${settings.inFlight.join(' and ')} in flight`,
   ],
   lines: (figures) => linesOf(figures),
   plot: (figures) => plotOf(figures),
@@ -48,19 +49,25 @@ export const slowDiskBench = defineBench<Options, Figures, Options>({
 const slowDisk = async (bench: Bench, options: Options): Promise<Figures> => {
   const slowSync = bench.openSlowSync();
   const delays = [0, ...options.delays.toSorted((one, other) => one - other)];
-  const cells = measured.flatMap((name) => delays.map((delay): Cell => ({ name, delay })));
+  const cells = options.inFlight.flatMap((inFlight) =>
+    measured.flatMap((name) => delays.map((delay): Cell => ({ name, inFlight, delay }))),
+  );
   const found = new Map(cells.map((cell) => [cell, [] as Flow[]]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const cell of inTurn(cells, round)) {
-      const subject = openSubject(cell.name, { ...bench, ...options, slowSync, syncDelay: cell.delay });
-      const flow = await measureFlow(subject, bench, options).finally(subject.close);
-      if (cell.name !== 'floor' && !flow.perTodo['fsyncs'])
+      const { name, inFlight, delay } = cell;
+      const subject = openSubject(name, { ...bench, inFlight, slowSync, syncDelay: delay });
+      const flow = await measureFlow(subject, bench, {
+        todos: options.todos,
+        warmup: options.warmup,
+      }).finally(subject.close);
+      if (name !== 'floor' && !flow.perTodo['fsyncs'])
         throw new Error(
           'no fsync of the worker was seen: the library was loaded, and SQLite does not use it',
         );
       found.get(cell)!.push(flow);
       bench.progress(
-        `slow-disk, round ${round} of ${options.rounds}: ${subjects[cell.name]}, ${cell.delay} ms: ${whole(flow.perSecond)}/s`,
+        `slow-disk, round ${round} of ${options.rounds}: ${subjects[name]}, ${inFlight} in flight, ${delay} ms: ${whole(flow.perSecond)}/s`,
       );
     }
   }
@@ -74,16 +81,14 @@ type Row = Cell & {
   readonly fsyncsPerTodo: Spread;
 };
 type Figures = {
-  /** At the longest delay, against none; medians. */
+  /** At the longest delay, against none, with most in flight; medians. */
   readonly ratioToNoDelay: Record<Measured, number>;
   readonly rows: readonly Row[];
 };
 
 const figuresOf = (found: ReadonlyMap<Cell, readonly Flow[]>): Figures => {
   const rates = (wanted: Cell) =>
-    [...found]
-      .find(([{ name, delay }]) => name === wanted.name && delay === wanted.delay)![1]
-      .map(({ perSecond }) => perSecond);
+    [...found].find(([cell]) => isDeepStrictEqual(cell, wanted))![1].map(({ perSecond }) => perSecond);
   const rows = [...found].map(([cell, flows]): Row => ({
     ...cell,
     perSecond: spread(rates(cell)),
@@ -103,10 +108,11 @@ const figuresOf = (found: ReadonlyMap<Cell, readonly Flow[]>): Figures => {
 
 const linesOf = ({ rows }: Figures): string[] => [
   ...columns(
-    ['Each fsync takes longer by', 'ms', 'todos/s', 'of none', 'fsyncs a todo'],
-    rows.map(({ name, delay, perSecond, ratioToNoDelay, fsyncsPerTodo }) => [
+    ['Each fsync takes longer by', 'ms', 'in flight', 'todos/s', 'of none', 'fsyncs a todo'],
+    rows.map(({ name, inFlight, delay, perSecond, ratioToNoDelay, fsyncsPerTodo }) => [
       subjects[name],
       whole(delay),
+      whole(inFlight),
       range(perSecond, whole),
       range(ratioToNoDelay, decimals(2)),
       range(fsyncsPerTodo, decimals(3)),
@@ -120,8 +126,8 @@ const plotOf = ({ rows }: Figures): string =>
   plot('Throughput where each fsync takes longer', [
     bars(
       'todos a second, to the same without a delay',
-      rows.map(({ name, delay, ratioToNoDelay }) => ({
-        label: `${delay} ms, ${subjects[name]}`,
+      rows.map(({ name, inFlight, delay, ratioToNoDelay }) => ({
+        label: `${delay} ms, ${subjects[name]}, ${inFlight} in flight`,
         value: ratioToNoDelay,
         isOurs: name !== 'floor',
       })),
