@@ -16,6 +16,7 @@ describe('a key', () => {
     ['a\u0000', 'has control characters'],
     ['a\u007f', 'has control characters'],
     ['a\u0085', 'has control characters'],
+    ['a\ud83d', 'has half a character (a lone surrogate)'],
   ])('may not be %j', (key, problem) => expect(keyProblem(key)).toBe(`the key ${problem}`));
 });
 

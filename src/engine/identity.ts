@@ -10,6 +10,8 @@ export const keyProblem = (key: string): string | undefined => {
   if (Buffer.byteLength(key) > maxKeyBytes) return `the key is longer than ${maxKeyBytes} bytes`;
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f-\u009f]/.test(key)) return 'the key has control characters';
+  // Half a character is not kept as it is: two such keys would be one.
+  if (!key.isWellFormed()) return 'the key has half a character (a lone surrogate)';
   return undefined;
 };
 
