@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { holdfast } from './harness/cli.ts';
+import { holdfast, spawnHoldfast } from './harness/cli.ts';
 import { queueKinds, startService } from './harness/service.ts';
 import type { Service } from './harness/service.ts';
 import { tempDir } from './harness/tmp.ts';
@@ -340,6 +340,15 @@ describe('a broker', () => {
 });
 
 describe('the CLI', () => {
+  test('submits the whole file, though nobody reads the ids', async () => {
+    const file = path.join(tempDir(), 'todos.ndjson');
+    writeFileSync(file, '{"title":"Buy milk"}\n'.repeat(2000));
+    const submitting = spawnHoldfast(['submit', '--file', file], { cwd: path.dirname(file) });
+    submitting.child.stdout!.destroy();
+    expect(await submitting.exited).toMatchObject({ code: 0 });
+    expect(submitting.stderr).toContain('2000 accepted');
+  });
+
   test('has a --help with examples for each command', async () => {
     const { stdout } = await holdfast(['--help']);
     const commands = [...stdout.matchAll(/^ {2}([a-z-]+)[ |[<]/gm)]

@@ -82,10 +82,9 @@ const processIo = (): Io => {
       interrupt.abort(signal);
     });
   }
-  // A reader that has seen enough (`| head`) is no failure of ours.
+  // A reader that has seen enough (`| head`) is no failure, and no reason to leave half of it undone.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.done);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
   });
   return { in: process.stdin, out: process.stdout, err: process.stderr, interrupted: interrupt.signal };
 };

@@ -81,6 +81,18 @@ test('following shows each alert of another process once, until it is interrupte
   ]);
 });
 
+test('following ends when nobody reads on', async () => {
+  const { db, path: file } = await newStore();
+  const reader = openReadOnly(file)!;
+  const { io } = fakeIo();
+  const source = alertsInStore(reader, new SqliteStore(reader));
+  const following = followAlerts({ source, io }, { limit: 50, output: 'jsonl' });
+  io.out.destroy(new Error('EPIPE'));
+  await send(db, 'one');
+  expect(await following).toBe(0);
+  reader.close();
+});
+
 test('what was put into an alert is printed harmless, even if it is no event', async () => {
   const { db, store } = await newStore();
   await send(db, 'evil\u001b[2J');

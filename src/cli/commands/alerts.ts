@@ -84,10 +84,14 @@ export const showAlerts = async ({ source, io }: Parts, { limit, output }: Alert
   if (hasMore) say(io, `There are more than these ${limit}: raise --limit.`);
 };
 
-/** Prints each alert as it comes, until a signal asks the process to end. Resolves to the exit code. */
+/** Prints each alert as it comes, until a signal asks the process to end or nobody reads on. Resolves to the exit code. */
 export const followAlerts = async ({ source, io }: Parts, { output }: AlertsOptions): Promise<number> => {
   say(io, 'Waiting for alerts; Ctrl-C ends it.');
-  await source.follow((alert) => printAlerts(io, [alert], output, ['', '', '', '']), io.interrupted);
+  const unread = new AbortController();
+  io.out.once('error', () => unread.abort());
+  const end = AbortSignal.any([io.interrupted, unread.signal]);
+  await source.follow((alert) => printAlerts(io, [alert], output, ['', '', '', '']), end);
+  if (!io.interrupted.aborted) return exitCodes.done;
   return io.interrupted.reason === 'SIGTERM' ? exitCodes.SIGTERM : exitCodes.SIGINT;
 };
 
