@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { fakeIo, todos } from '../../test/harness/cli-fixture.ts';
@@ -32,6 +34,25 @@ const submitTo = async (file: string, { io, out, err }: ReturnType<typeof fakeIo
 };
 
 const row = (title: string, more: object = {}) => JSON.stringify({ title, ...more });
+
+test('a file may be larger than the memory: what was accepted is not kept', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const file = path.join(tempDir(), 'todos.ndjson');
+  writeFileSync(file, `${row('Buy milk')}\n`.repeat(1000));
+  const bodies: WeakRef<Buffer>[] = [];
+  let kept = Infinity;
+  const publish = async ({ body }: Submission) => {
+    bodies.push(new WeakRef(body));
+    if (bodies.length < 1000) return;
+    await new Promise(setImmediate); // a reference that was just made is a strong one until then
+    gc();
+    kept = bodies.filter((one) => one.deref() !== undefined).length;
+  };
+  const target = { registry: todos(), queue: { publish } as unknown as Queue, archive: undefined };
+  expect(await submitRows(target, { file, machine: 'create-todo' }, undefined, fakeIo().io)).toBe(0);
+  expect(kept).toBeLessThan(500);
+});
 
 describe('a row', () => {
   test('may have a line separator in its texts', async () => {

@@ -26,7 +26,7 @@ type Source = { readonly file: string; readonly machine: string };
 /** Rows as they were given, and a digest of all of them, from which rows without a key get theirs. */
 type Rows = { readonly digest: string; readonly total: number; lines(): AsyncIterable<string> };
 
-type Tally = { accepted: Checked[]; known: number; refused: number; conflicts: number };
+type Tally = { accepted: number; known: number; refused: number; conflicts: number };
 
 /**
  * Submits a JSON object a line. A row without a key gets one from the whole file and its line, so that the
@@ -40,14 +40,16 @@ export const submitRows = async (
   io: Io,
 ): Promise<number> => {
   const rows = await read(source.file, io);
-  const tally: Tally = { accepted: [], known: 0, refused: 0, conflicts: 0 };
+  const tally: Tally = { accepted: 0, known: 0, refused: 0, conflicts: 0 };
+  const awaited: Checked[] = []; // empty where nobody waits: a file may be larger than the memory
+  const onAccepted = (wish: Checked) => void (wait && awaited.push(wish));
   const bar = progressBar(io, 'submitted');
   await eachRow(rows, async (text, line) => {
-    await submitRow(target, wishOf(text, line, rows.digest, source.machine), line, tally, io);
+    await submitRow(target, wishOf(text, line, rows.digest, source.machine), line, { tally, onAccepted }, io);
     bar.update(line, rows.total);
   }).finally(() => bar.end());
   say(io, summary(tally));
-  const waited = wait ? await waitForAll(tally.accepted, wait, io) : exitCodes.done;
+  const waited = wait ? await waitForAll(awaited, wait, io) : exitCodes.done;
   if (tally.refused > 0) return exitCodes.usage;
   return tally.conflicts > 0 ? exitCodes.conflict : waited;
 };
@@ -56,18 +58,19 @@ const submitRow = async (
   { registry, queue, archive }: Target,
   wish: Wish | CliError,
   line: number,
-  tally: Tally,
+  { tally, onAccepted }: { tally: Tally; onAccepted: (wish: Checked) => void },
   io: Io,
 ): Promise<void> => {
   try {
     if (wish instanceof CliError) throw wish;
     const checked = checkWish(registry, wish);
     const how = await accept(queue, archive, checked);
-    tally.accepted.push(checked);
+    tally.accepted += 1;
+    onAccepted(checked);
     if (how === 'known') tally.known += 1;
     print(io, safe(checked.id));
   } catch (error) {
-    if (!(error instanceof CliError)) throw stopped(error, line, tally.accepted.length);
+    if (!(error instanceof CliError)) throw stopped(error, line, tally.accepted);
     if (error.exitCode === exitCodes.conflict) tally.conflicts += 1;
     else tally.refused += 1;
     say(io, `line ${line}: ${safe(error.message)}`);
@@ -166,7 +169,7 @@ const waitForAll = async (wishes: Checked[], wait: WaitOptions, io: Io): Promise
 
 const summary = ({ accepted, known, refused, conflicts }: Tally): string =>
   [
-    `${accepted.length} accepted${known > 0 ? ` (${known} are runs already)` : ''}`,
+    `${accepted} accepted${known > 0 ? ` (${known} are runs already)` : ''}`,
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...(conflicts > 0 ? [`${conflicts} in conflict`] : []),
   ].join(', ');
