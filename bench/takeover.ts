@@ -171,32 +171,34 @@ const allDone = async (archive: Archive, wanted: number): Promise<void> => {
   await done.promise.finally(() => watcher.close());
 };
 
-type Figures = Record<
-  string,
-  { seconds: Spread; start: Spread; beyondStart: Spread; inFlight: Spread; repeats: Spread }
->;
+type Row = {
+  name: string;
+  seconds: Spread;
+  start: Spread;
+  beyondStart: Spread;
+  inFlight: Spread;
+  repeats: Spread;
+};
+type Figures = { readonly rows: readonly Row[] };
 
-const figuresOf = (found: ReadonlyMap<string, readonly Round[]>): Figures =>
-  Object.fromEntries(
-    [...found].map(([name, results]) => {
-      const of = (figure: (round: Round) => number) => spread(results.map(figure));
-      return [
-        name,
-        {
-          seconds: of(({ seconds }) => seconds),
-          start: of(({ start }) => start),
-          beyondStart: of(({ seconds, start }) => seconds - start),
-          inFlight: of((round) => round.inFlight),
-          repeats: of(({ repeats }) => repeats),
-        },
-      ];
-    }),
-  );
+const figuresOf = (found: ReadonlyMap<string, readonly Round[]>): Figures => ({
+  rows: [...found].map(([name, results]) => {
+    const of = (figure: (round: Round) => number) => spread(results.map(figure));
+    return {
+      name,
+      seconds: of(({ seconds }) => seconds),
+      start: of(({ start }) => start),
+      beyondStart: of(({ seconds, start }) => seconds - start),
+      inFlight: of((round) => round.inFlight),
+      repeats: of(({ repeats }) => repeats),
+    };
+  }),
+});
 
-const linesOf = (figures: Figures): string[] => [
+const linesOf = ({ rows }: Figures): string[] => [
   ...columns(
     ['Takeover, s', 'to final', 'min', 'max', 'start', 'beyond it', 'min', 'max', 'in flight', 'repeats'],
-    Object.entries(figures).map(([name, { seconds, start, beyondStart, inFlight: flying, repeats }]) => [
+    rows.map(({ name, seconds, start, beyondStart, inFlight: flying, repeats }) => [
       name,
       ...[
         seconds.median,

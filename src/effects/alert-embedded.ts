@@ -24,7 +24,10 @@ export const sendAlertToTable = (db: Database, now: () => number = Date.now): Re
 
 /** The alerts after `seq`, oldest first. */
 export const readAlerts = (db: Database, after: number, limit: number): SentAlert[] =>
-  db.all<SentAlert>('SELECT seq, key, at, event FROM alerts WHERE seq > :after ORDER BY seq LIMIT :limit', {
-    after,
-    limit,
-  });
+  db.all<SentAlert>(
+    'SELECT seq, key, at, event FROM alerts WHERE seq > :after ORDER BY seq LIMIT (SELECT :limit)',
+    {
+      after,
+      limit,
+    },
+  );

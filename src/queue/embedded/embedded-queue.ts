@@ -66,7 +66,7 @@ export class EmbeddedQueue implements Queue {
   readonly deadLetters: DeadLetters = {
     list: async (limit) =>
       this.#db
-        .all<DeadLetterRow>('SELECT * FROM dead_letters ORDER BY at, id LIMIT :limit', { limit })
+        .all<DeadLetterRow>('SELECT * FROM dead_letters ORDER BY at, id LIMIT (SELECT :limit)', { limit })
         .map(toDeadLetter),
     requeue: async (id) => {
       const done = await this.#accept(() => {

@@ -36,7 +36,7 @@ const lastFinal = (db: Database, place: Place, limit: number): Found[] =>
   db.all<Found>(
     `SELECT no, updated_at AS at FROM runs INDEXED BY runs_final
      WHERE status <> 'active' AND status = :status AND machine = :machine AND version = :version AND state = :state
-     ORDER BY updated_at DESC, no DESC LIMIT :limit`,
+     ORDER BY updated_at DESC, no DESC LIMIT (SELECT :limit)`,
     { ...place, limit },
   );
 
@@ -44,7 +44,7 @@ const lastActive = (db: Database, { state, machine, limit }: ListFilter): Found[
   db.all<Found>(
     `SELECT no, at FROM (${activeRuns('no, updated_at AS at, state, machine')})
      WHERE state = ifnull(:state, state) AND machine = ifnull(:machine, machine)
-     ORDER BY at DESC, no DESC LIMIT :limit`,
+     ORDER BY at DESC, no DESC LIMIT (SELECT :limit)`,
     { state: state ?? null, machine: machine ?? null, limit },
   );
 

@@ -11,7 +11,10 @@ const params = ({ before, statuses }: Retired) => ({ before, statuses: JSON.stri
 
 /** Inside a transaction, or to see whether one is worth it. */
 export const retiredRuns = (db: Database, which: Retired, limit: number): (Place & { no: number })[] =>
-  db.all(`SELECT no, machine, version, status, state ${retired} LIMIT :limit`, { ...params(which), limit });
+  db.all(`SELECT no, machine, version, status, state ${retired} LIMIT (SELECT :limit)`, {
+    ...params(which),
+    limit,
+  });
 
 export const countRetired = (db: Database, which: Retired): number =>
   db.get<{ count: number }>(`SELECT count(*) AS count ${retired}`, params(which))!.count;
