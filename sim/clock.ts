@@ -5,30 +5,28 @@ export class WallClock {
   readonly #time: Time;
   /** When it was set back last (ms since the epoch, as time really goes). */
   setAt = 0;
-  #behind = 0;
-  #behindBefore = 0;
+  /** How far it has been behind, in ms; as it is now comes last. */
+  readonly #behind = [0];
 
   constructor(time: Time) {
     this.#time = time;
   }
 
   get now(): number {
-    return this.#time.now - this.#behind;
+    return this.#time.now - this.#behind.at(-1)!;
   }
 
   get wasSetBack(): boolean {
-    return this.#behind > 0;
+    return this.#behind.length > 1;
   }
 
   setBack(ms: number): void {
     this.setAt = this.#time.now;
-    this.#behindBefore = this.#behind;
-    this.#behind += ms;
+    this.#behind.push(this.#behind.at(-1)! + ms);
   }
 
   /** When it really was, if it said so a moment ago. */
   timeOf(said: number): number {
-    const at = said + this.#behind;
-    return at <= this.#time.now ? at : said + this.#behindBefore;
+    return said + this.#behind.findLast((behind) => said + behind <= this.#time.now)!;
   }
 }

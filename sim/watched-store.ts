@@ -179,14 +179,14 @@ export class WatchedStore implements WorkerStore {
     if (due === undefined || time.now < due)
       return journal.violate(`early: a timer of ${run} fired before it was due`);
     const ready = Math.max(due, this.#process.wellSince, this.#since.get(run) ?? 0);
-    const patience = lateMs + (clock.wasSetBack ? longestWaitMs : 0);
-    if (time.now - ready > patience)
+    const again = clock.wasSetBack ? longestWaitMs : 0;
+    if (time.now - ready > lateMs + again)
       journal.violate(
         `late: a timer of ${run} fired ${time.now - ready} ms after ${this.#process.name} could have`,
       );
     // A lease that was taken before the clock was set back lasts for as long again.
     const abandoned = time.now - Math.max(due, this.#world.wellSince(), clock.setAt);
-    if (abandoned > abandonedMs)
+    if (abandoned > abandonedMs + again)
       journal.violate(`abandoned: a timer of ${run} fired ${abandoned} ms after somebody should have`);
     return undefined;
   }
