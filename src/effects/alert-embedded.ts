@@ -26,8 +26,5 @@ export const sendAlertToTable = (db: Database, now: () => number = Date.now): Re
 export const readAlerts = (db: Database, after: number, limit: number): SentAlert[] =>
   db.all<SentAlert>(
     'SELECT seq, key, at, event FROM alerts WHERE seq > :after ORDER BY seq LIMIT (SELECT :limit)',
-    {
-      after,
-      limit,
-    },
+    { after, limit },
   );
